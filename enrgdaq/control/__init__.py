@@ -1,0 +1,1 @@
+"""Commands to a running supervisor, and their answers."""

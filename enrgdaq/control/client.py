@@ -1,0 +1,147 @@
+"""Asks a running supervisor. One client per thread."""
+
+import itertools
+import os
+import pwd
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import zmq
+
+from enrgdaq.control import protocol
+from enrgdaq.errors import ControlError, ControlTimeoutError, NotRunningError
+from enrgdaq.transport.bell import checked_socket_path
+
+A = TypeVar("A", bound=protocol.Answer)
+
+
+def control_socket(runtime: Path) -> Path:
+    """Path of the control socket in a supervisor's runtime folder."""
+    return checked_socket_path(runtime / "control")
+
+
+class ControlClient:
+    """A connection to a supervisor's control socket.
+
+    Methods raise :class:`NotRunningError` when nobody listens, :class:`ControlTimeoutError`
+    when the answer does not come in time, and :class:`ControlError` with the supervisor's
+    reason when it refuses.
+    """
+
+    def __init__(self, socket_path: Path, *, program: str, timeout_seconds: float = 5.0) -> None:
+        self._path = socket_path
+        self._timeout_ms = int(timeout_seconds * 1000)
+        self._caller = protocol.Caller(
+            user=_user_name(), terminal=_terminal_name(), program=program
+        )
+        self._numbers = itertools.count(1)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(protocol.Reply)
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] | None = None
+
+    def snapshot(self) -> protocol.Snapshot:
+        """The state of everything, for displays."""
+        return self.ask(protocol.GetSnapshot(), protocol.Snapshot)
+
+    def logs(self, *, after: int = -1, limit: int = 500, job: str | None = None) -> protocol.Logs:
+        """Log lines after a number; see :class:`protocol.GetLogs`."""
+        return self.ask(protocol.GetLogs(after=after, limit=limit, job=job), protocol.Logs)
+
+    def events(self, *, after: int = -1, limit: int = 500) -> protocol.Events:
+        """Audit trail entries after a number."""
+        return self.ask(protocol.GetEvents(after=after, limit=limit), protocol.Events)
+
+    def job_details(self, job: str) -> protocol.JobDetails:
+        """What is known of one job."""
+        return self.ask(protocol.GetJobDetails(job=job), protocol.JobDetails)
+
+    def restart(self, job: str) -> str:
+        """Restart a job; returns what the supervisor says it will do."""
+        return self.ask(protocol.RestartJob(job=job), protocol.Done).text
+
+    def stop(self, job: str) -> str:
+        """Stop a job and leave it stopped."""
+        return self.ask(protocol.StopJob(job=job), protocol.Done).text
+
+    def start(self, job: str) -> str:
+        """Start a job that is stopped or failed."""
+        return self.ask(protocol.StartJob(job=job), protocol.Done).text
+
+    def shutdown(self) -> str:
+        """Stop acquisition in order and end the supervisor."""
+        return self.ask(protocol.Shutdown(), protocol.Done).text
+
+    def ask(self, request: protocol.Request, expected: type[A]) -> A:
+        """Send any request and wait for its answer, which must be of type ``expected``."""
+        answer = self._exchange(request)
+        if isinstance(answer, protocol.Refused):
+            raise ControlError(answer.reason)
+        if not isinstance(answer, expected):
+            raise ControlError(f"{type(answer).__name__} is no answer to {type(request).__name__}")
+        return answer
+
+    def close(self) -> None:
+        """Close the connection; idempotent."""
+        self._drop_socket()
+        self._context.destroy(linger=0)
+
+    def __enter__(self) -> "ControlClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _exchange(self, request: protocol.Request) -> protocol.Answer:
+        if not self._path.exists():
+            raise NotRunningError(f"no supervisor is running here: {self._path} does not exist")
+        socket = self._socket or self._connect()
+        number = next(self._numbers)
+        envelope = protocol.Envelope(
+            version=protocol.PROTOCOL_VERSION,
+            request_id=number,
+            caller=self._caller,
+            request=request,
+        )
+        socket.send(self._encoder.encode(envelope))
+        while socket.poll(self._timeout_ms):
+            try:
+                reply = self._decoder.decode(socket.recv())
+            except msgspec.MsgspecError as error:
+                raise ControlError(f"unreadable answer: {error}") from error
+            # Answers to requests that had timed out may still come in.
+            if reply.request_id == number:
+                return reply.answer
+        self._drop_socket()
+        raise ControlTimeoutError(
+            f"no answer within {self._timeout_ms / 1000:g} s on {self._path}:"
+            " the supervisor is busy, stopped, or gone"
+        )
+
+    def _connect(self) -> "zmq.Socket[bytes]":
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.linger = 0
+        self._socket.connect(f"ipc://{self._path}")
+        return self._socket
+
+    def _drop_socket(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name[:64]
+    except KeyError:
+        return str(os.getuid())
+
+
+def _terminal_name() -> str:
+    for descriptor in (0, 2):
+        try:
+            return os.ttyname(descriptor)[:64]
+        except OSError:
+            continue
+    return ""

@@ -1,0 +1,281 @@
+"""What crosses the control socket: msgpack of tagged structs, nothing else.
+
+A client sends ``[request id, Request]`` and gets ``[request id, Answer]``. Every request is
+answered, with :class:`Refused` when it cannot be done.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+PROTOCOL_VERSION = 1
+LARGEST_REQUEST = 1 << 20  # bytes; larger ones are dropped before they are decoded
+
+JobName = Annotated[str, Meta(max_length=128)]
+
+
+class Caller(Struct, kw_only=True):
+    """Who asks: for the audit. Names are what the client says of itself."""
+
+    user: Annotated[str, Meta(max_length=64)] = ""
+    terminal: Annotated[str, Meta(max_length=64)] = ""
+    program: Annotated[str, Meta(max_length=64)] = ""
+
+
+# -- requests ---------------------------------------------------------------------------------
+
+
+class GetSnapshot(Struct, tag=True, kw_only=True):
+    """Everything a status display needs, in one answer."""
+
+
+class GetLogs(Struct, tag=True, kw_only=True):
+    """Log lines after a number, oldest first.
+
+    ``after`` is the ``number`` of the last line that the caller has; -1 asks for the newest
+    ``limit`` lines. ``job`` keeps one job's lines.
+    """
+
+    after: int = -1
+    limit: Annotated[int, Meta(ge=1, le=5000)] = 500
+    job: JobName | None = None
+
+
+class GetEvents(Struct, tag=True, kw_only=True):
+    """Audit trail entries after a number, like :class:`GetLogs`."""
+
+    after: int = -1
+    limit: Annotated[int, Meta(ge=1, le=5000)] = 500
+
+
+class GetJobDetails(Struct, tag=True, kw_only=True):
+    """What is known of one job."""
+
+    job: JobName
+
+
+class RestartJob(Struct, tag=True, kw_only=True):
+    """Stop a job and start it again."""
+
+    job: JobName
+
+
+class StopJob(Struct, tag=True, kw_only=True):
+    """Stop a job and leave it stopped."""
+
+    job: JobName
+
+
+class StartJob(Struct, tag=True, kw_only=True):
+    """Start a job that is stopped or failed."""
+
+    job: JobName
+
+
+class Shutdown(Struct, tag=True, kw_only=True):
+    """Stop acquisition in order and end the supervisor."""
+
+
+Request = (
+    GetSnapshot | GetLogs | GetEvents | GetJobDetails | RestartJob | StopJob | StartJob | Shutdown
+)
+
+COMMANDS = (RestartJob, StopJob, StartJob, Shutdown)
+"""Requests that change something: audited, and not sent by read-only clients."""
+
+
+class Envelope(Struct, kw_only=True, array_like=True):
+    """A request on the wire."""
+
+    version: int
+    request_id: int
+    caller: Caller
+    request: Request
+
+
+# -- answers ----------------------------------------------------------------------------------
+
+
+class Done(Struct, tag=True, kw_only=True):
+    """The command was taken; its effect shows in the next snapshots."""
+
+    text: str = ""
+
+
+class Refused(Struct, tag=True, kw_only=True):
+    """The request was not carried out, and why."""
+
+    reason: str
+
+
+class SupervisorStatus(Struct, kw_only=True):
+    """The node as a whole. Times are seconds since 1970, UTC; rates per second."""
+
+    id: str
+    tags: list[str]
+    pid: int
+    version: str
+    state: str
+    """``starting running stopping``"""
+    started: float
+    now: float
+    config_path: str
+    out_dir: str
+    log_path: str
+    jobs_running: int
+    jobs_total: int
+    problems: list[str]
+    """One short sentence each; empty when all is well."""
+    rate_messages: float
+    rate_bytes: float
+    disk_free_bytes: int
+    memory_free_bytes: int
+    log_dropped: int
+
+
+class JobStatus(Struct, kw_only=True):
+    """One job. Counters are since the supervisor started, restarts of the job included."""
+
+    id: str
+    type: str
+    kind: str
+    """``source processor store monitor``"""
+    state: str
+    """``starting running stopping stopped backoff failed``"""
+    is_stale: bool
+    condition: str
+    """What the job says of itself, such as "waiting for disk"; empty when all is well."""
+    pid: int | None
+    restarts: int
+    exit_reason: str
+    messages_in: int
+    messages_out: int
+    bytes_in: int
+    bytes_out: int
+    rate_in: float
+    rate_out: float
+    rate_bytes_in: float
+    rate_bytes_out: float
+    age_seconds: float | None
+    """Since the last message in or out; ``None`` before the first."""
+    backpressure_seconds: float
+    lost: int
+    unrouted: int
+    queued_bytes: int
+    """Bytes that wait for this job in rings."""
+    latency_avg_ms: float
+    latency_p95_ms: float
+    latency_p99_ms: float
+    cpu_percent: float
+    rss_mb: float
+    private_mb: float
+    next_start_seconds: float | None
+    """Until the next attempt, in state ``backoff``."""
+
+
+class TopicStatus(Struct, kw_only=True):
+    """What was published on a topic, summed over jobs, since the supervisor started."""
+
+    topic: str
+    messages: int
+    bytes: int
+    rows: int
+    rate_messages: float
+    rate_bytes: float
+    rate_rows: float
+
+
+class RingConsumerStatus(Struct, kw_only=True):
+    """One consumer of a ring."""
+
+    name: str
+    cursor: int
+    lag_bytes: int
+    skipped: int
+
+
+class RingStatus(Struct, kw_only=True):
+    """One ring. ``is_old``: left by an earlier run, drained and then removed."""
+
+    producer: str
+    uuid: str
+    capacity: int
+    head: int
+    is_old: bool
+    consumers: list[RingConsumerStatus]
+
+
+class Snapshot(Struct, tag=True, kw_only=True):
+    """Answer to :class:`GetSnapshot`."""
+
+    supervisor: SupervisorStatus
+    jobs: list[JobStatus]
+    topics: list[TopicStatus]
+    rings: list[RingStatus]
+
+
+class LogLine(Struct, kw_only=True):
+    """One line of the log, free of control characters. ``time``: seconds since 1970, UTC."""
+
+    number: int
+    time: float
+    level: str
+    """``DEBUG INFO WARNING ERROR CRITICAL``, or ``PRINT`` for what a job printed"""
+    job: str
+    """Empty for the supervisor itself."""
+    text: str
+
+
+class Logs(Struct, tag=True, kw_only=True):
+    """Answer to :class:`GetLogs`. ``missed``: lines after ``after`` that are no longer kept."""
+
+    lines: list[LogLine]
+    missed: int = 0
+
+
+class Event(Struct, kw_only=True):
+    """Something that happened, or that somebody did. ``time``: seconds since 1970, UTC."""
+
+    number: int
+    time: float
+    what: str
+    job: str
+    text: str
+    user: str = ""
+    terminal: str = ""
+
+
+class Events(Struct, tag=True, kw_only=True):
+    """Answer to :class:`GetEvents`."""
+
+    events: list[Event]
+
+
+class ExitRecord(Struct, kw_only=True):
+    """How one life of a job ended. ``time``: seconds since 1970, UTC."""
+
+    time: float
+    reason: str
+    ran_seconds: float
+
+
+class JobDetails(Struct, tag=True, kw_only=True):
+    """Answer to :class:`GetJobDetails`."""
+
+    job: JobStatus
+    config_file: str
+    config_text: str
+    topics_in: list[str]
+    exits: list[ExitRecord] = field(default_factory=list)
+    last_errors: list[str] = field(default_factory=list)
+
+
+Answer = Done | Refused | Snapshot | Logs | Events | JobDetails
+
+
+class Reply(Struct, kw_only=True, array_like=True):
+    """An answer on the wire."""
+
+    version: int
+    request_id: int
+    answer: Answer

@@ -1,0 +1,1 @@
+"""What a physicist programs against: jobs, messages, topics, stores."""

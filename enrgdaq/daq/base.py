@@ -1,0 +1,169 @@
+"""DAQJob: the life of one job."""
+
+import datetime as dt
+import logging
+import threading
+from typing import Any, ClassVar, Literal, Protocol
+
+from enrgdaq.daq.models import (
+    DAQJobConfig,
+    DAQJobInfo,
+    DAQJobMessage,
+    DAQJobMessageStop,
+    DAQJobStopError,
+)
+from enrgdaq.daq.watchdog import Watchdog
+from enrgdaq.errors import TransportError
+from enrgdaq.models import SupervisorInfo
+
+
+class JobHost(Protocol):
+    """What a job's process does for it. ``enrgdaq.testing`` has one for tests."""
+
+    unique_id: str
+    instance_id: int
+    stopping: threading.Event
+
+    def publish(self, message: DAQJobMessage) -> None:
+        """Hand a message to the data plane; returns when it can no longer be lost."""
+
+    def consume(self, job: "DAQJob") -> None:
+        """Give the job every message it subscribes to, until it is to stop."""
+
+    def set_condition(self, text: str) -> None:
+        """Show in status what the job is waiting for; empty when all is well."""
+
+
+class DAQJob:
+    """A job: a process of its own that takes data, stores it, or looks at it.
+
+    Subclasses set :attr:`config_type` and write :meth:`start`, or, for jobs that only react
+    to messages, :meth:`handle_message`. When ``start`` returns or raises, the supervisor
+    starts the job again; a job that is done raises :class:`DAQJobStopError`.
+    """
+
+    config_type: type[DAQJobConfig] = DAQJobConfig
+    config: Any
+    allowed_message_in_types: ClassVar[list[type[DAQJobMessage]]] = []
+    topics_to_subscribe: list[str] = []  # noqa: RUF012 - copied per instance below
+    restart_offset: dt.timedelta = dt.timedelta(0)
+    """Least wait before a restart."""
+    multiprocessing_method: Literal["fork", "spawn", "default"] = "default"
+    """Accepted from old jobs; every job starts from a clean fork."""
+    watchdog_timeout_seconds: float = 0.0
+    """Complain when ``self._watchdog.reset()`` is not called for so long, s; 0 is off."""
+    watchdog_force_exit: bool = False
+    """End the process, to be restarted, when the watchdog triggers."""
+
+    def __init__(
+        self,
+        config: Any,
+        supervisor_info: SupervisorInfo | None = None,
+        *,
+        host: JobHost | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs:
+            raise TypeError(f"{type(self).__name__}: unknown arguments {', '.join(kwargs)}")
+        self.config = config
+        self._host = host or _NoHost(type(self).__name__)
+        self._supervisor_info = supervisor_info
+        self.unique_id = self._host.unique_id
+        self.instance_id = self._host.instance_id
+        self._logger = logging.getLogger(self.unique_id)
+        self._has_been_freed = False
+        self._watchdog = Watchdog(self.watchdog_timeout_seconds)
+        own_topics = [*type(self).topics_to_subscribe, *getattr(config, "topics_to_subscribe", [])]
+        self.topics_to_subscribe = list(dict.fromkeys(own_topics))
+        self.info = DAQJobInfo(
+            daq_job_type=type(self).__name__,
+            unique_id=self.unique_id,
+            instance_id=self.instance_id,
+            supervisor_info=supervisor_info,
+        )
+
+    # -- what subclasses write --------------------------------------------------------------
+
+    def start(self) -> None:
+        """The job's work. By default: handle messages until the job is to stop."""
+        self._host.consume(self)
+
+    def handle_message(self, message: DAQJobMessage) -> bool:
+        """Take one message; ``False`` when it is not for this job.
+
+        A message is done with when this returns: raising makes the job start again and get
+        it again. Raises :class:`DAQJobStopError` for a stop message.
+        """
+        if isinstance(message, DAQJobMessageStop):
+            raise DAQJobStopError(message.reason)
+        return isinstance(message, tuple(self.allowed_message_in_types))
+
+    def free(self) -> None:
+        """Give back what the job holds (files, devices). Called once, at the end."""
+        self._has_been_freed = True
+
+    # -- what subclasses call ---------------------------------------------------------------
+
+    @property
+    def log(self) -> logging.Logger:
+        """The job's logger."""
+        return self._logger
+
+    @property
+    def supervisor_id(self) -> str:
+        """Name of the node."""
+        return self._supervisor_info.supervisor_id if self._supervisor_info else "unknown"
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the job is to end: leave ``start()`` soon."""
+        return self._host.stopping.is_set()
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleep, but wake when the job is to stop; whether it may go on."""
+        self._watchdog.reset()
+        return not self._host.stopping.wait(max(0.0, seconds))
+
+    def publish(self, message: DAQJobMessage, *, modify_message_metadata: bool = True) -> None:
+        """Send a message to all who take its topics.
+
+        When this returns the message can only be lost with the machine: it is in memory
+        that outlives this process. Waits while a consumer that holds is too far behind.
+        Sets ``daq_job_info`` unless ``modify_message_metadata`` is false (for messages that
+        are passed on). Raises :class:`DAQJobStopError` when the job is to stop while it
+        waits, :class:`RecordTooLargeError` for what can never fit.
+        """
+        if modify_message_metadata:
+            message.daq_job_info = self.info
+        self._host.publish(message)
+
+    def _put_message_out(
+        self, message: DAQJobMessage, use_shm: bool = False, modify_message_metadata: bool = True
+    ) -> None:
+        """Old name of :meth:`publish`; ``use_shm`` has no effect, memory is always shared."""
+        self.publish(message, modify_message_metadata=modify_message_metadata)
+
+    def set_condition(self, text: str) -> None:
+        """Show in status and console what the job waits for; empty when all is well."""
+        self._host.set_condition(text)
+
+
+class _NoHost:
+    """Stands where the process would be for a job that was made by hand."""
+
+    def __init__(self, name: str) -> None:
+        self.unique_id = name
+        self.instance_id = 0
+        self.stopping = threading.Event()
+        self._name = name
+
+    def publish(self, message: DAQJobMessage) -> None:
+        raise TransportError(
+            f"{self._name} is not run by a supervisor; in tests pass host=RecordingHost()"
+        )
+
+    def consume(self, job: DAQJob) -> None:
+        raise TransportError(f"{self._name} is not run by a supervisor")
+
+    def set_condition(self, text: str) -> None:
+        pass

@@ -1,0 +1,1 @@
+"""What stores share: settings, messages, the batch-flush-commit loop, files that survive."""

@@ -1,0 +1,182 @@
+"""Store settings, as they stand in the producing job's file, and store messages."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from enrgdaq.daq.models import DAQJobConfig, DAQJobMessage
+from enrgdaq.daq.topics import Topic
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class DAQJobStoreConfigBase(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Base of the settings for one backend."""
+
+
+class DAQJobStoreConfigCSV(DAQJobStoreConfigBase):
+    """``[store_config.csv]``"""
+
+    file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
+    add_date: Annotated[bool, Meta(description="put YYYY-MM-DD_ (UTC) before the file name")] = (
+        False
+    )
+    overwrite: Annotated[bool, Meta(description="keep only the latest message: a live snapshot")] = (
+        False
+    )
+    use_zstd: Annotated[bool, Meta(description="compress with zstd, one frame per flush")] = False
+
+
+class DAQJobStoreConfigRaw(DAQJobStoreConfigBase):
+    """``[store_config.raw]``"""
+
+    file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
+    add_date: Annotated[bool, Meta(description="put YYYY-MM-DD_ (UTC) before the file name")] = (
+        False
+    )
+    overwrite: Annotated[bool, Meta(description="keep only the latest message")] = True
+
+
+class DAQJobStoreConfigHDF5(DAQJobStoreConfigBase):
+    """``[store_config.hdf5]``"""
+
+    file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
+    dataset_name: Annotated[str, Meta(min_length=1, description="group that holds the columns")]
+    add_date: bool = False
+
+
+class DAQJobStoreConfigROOT(DAQJobStoreConfigBase):
+    """``[store_config.root]``"""
+
+    file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
+    tree_name: Annotated[str, Meta(min_length=1, description="name of the TTree")]
+    add_date: bool = False
+    compression_type: Literal["ZSTD", "LZ4", "ZLIB", "LZMA"] = "ZSTD"
+    compression_level: Annotated[int, Meta(ge=0, le=9)] = 5
+
+
+class DAQJobStoreConfigMySQL(DAQJobStoreConfigBase):
+    """``[store_config.mysql]``"""
+
+    table_name: Annotated[str, Meta(min_length=1, description="table for the rows")]
+
+
+class DAQJobStoreConfigRedis(DAQJobStoreConfigBase):
+    """``[store_config.redis]``"""
+
+    key: Annotated[str, Meta(min_length=1, description="beginning of the Redis keys")]
+    key_expiration_days: Annotated[int | None, Meta(ge=1)] = None
+    use_timeseries: bool | None = None
+
+
+class DAQJobStoreConfigMemory(DAQJobStoreConfigBase):
+    """``[store_config.memory]``: kept in the store's process, for tests and benchmarks."""
+
+
+class DAQJobStoreConfig(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where a job's rows go: any number of backends at once."""
+
+    csv: DAQJobStoreConfigCSV | None = None
+    root: DAQJobStoreConfigROOT | None = None
+    hdf5: DAQJobStoreConfigHDF5 | None = None
+    mysql: DAQJobStoreConfigMySQL | None = None
+    redis: DAQJobStoreConfigRedis | None = None
+    raw: DAQJobStoreConfigRaw | None = None
+    memory: DAQJobStoreConfigMemory | None = None
+    target_local_supervisor: Annotated[
+        bool, Meta(description="keep the messages on this node")
+    ] = False
+
+    def backends(self) -> list[DAQJobStoreConfigBase]:
+        """The settings that are given."""
+        found = (getattr(self, name) for name in STORE_TYPES)
+        return [config for config in found if config is not None]
+
+    def has_store_config(self, store_type: type[DAQJobStoreConfigBase]) -> bool:
+        """Whether settings of this kind are given."""
+        return any(isinstance(config, store_type) for config in self.backends())
+
+    def topics(self) -> list[str]:
+        """Topics of the stores that take this config's messages."""
+        return [
+            Topic.store(store) for name, store in STORE_TYPES.items() if getattr(self, name) is not None
+        ]
+
+
+STORE_TYPES: dict[str, str] = {
+    "csv": "DAQJobStoreCSV",
+    "root": "DAQJobStoreROOT",
+    "hdf5": "DAQJobStoreHDF5",
+    "mysql": "DAQJobStoreMySQL",
+    "redis": "DAQJobStoreRedis",
+    "raw": "DAQJobStoreRaw",
+    "memory": "DAQJobStoreMemory",
+}
+"""Section of a store config -> name of the store that serves it."""
+
+
+class StorableDAQJobConfig(DAQJobConfig):
+    """Config of a job that stores what it takes."""
+
+    store_config: DAQJobStoreConfig
+
+
+class DAQJobMessageStore(DAQJobMessage):
+    """Base of the messages that stores take. ``tag`` becomes part of the file name."""
+
+    store_config: DAQJobStoreConfig
+    tag: str | None = None
+
+
+class DAQJobMessageStoreTabular(DAQJobMessageStore):
+    """Rows as lists.
+
+    ``keys`` are the column names; ``data`` holds one list per row, or ``data_columns`` one
+    list or array per column name, all of one length.
+    """
+
+    keys: list[str]
+    data: list[list[Any]] | None = None
+    data_columns: dict[str, Any] | None = None
+
+
+class DAQJobMessageStoreRaw(DAQJobMessageStore):
+    """Bytes as they are."""
+
+    data: Any
+
+
+class DAQJobMessageStorePyArrow(DAQJobMessageStore):
+    """An Arrow table or record batch: the fastest lane.
+
+    A received table points into the ring and is valid until :meth:`DAQJob.handle_message`
+    returns; whoever keeps it longer keeps ``message.copy_table()``.
+    """
+
+    table: Any = None
+
+    def get_table(self) -> "pa.Table":
+        """The rows as a ``pyarrow.Table``."""
+        import pyarrow as pa
+
+        if self.table is None:
+            raise msgspec.ValidationError("this message's table was released")
+        if isinstance(self.table, pa.RecordBatch):
+            return pa.Table.from_batches([self.table])
+        return self.table
+
+    def copy_table(self) -> "pa.Table":
+        """The rows in memory of their own, which outlives the ring's."""
+        import pyarrow as pa
+
+        sink = pa.BufferOutputStream()
+        table = self.get_table()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return pa.ipc.open_stream(sink.getvalue()).read_all()
+
+    def release(self) -> None:
+        """Let go of the table before ``handle_message`` returns; idempotent."""
+        self.table = None

@@ -1,0 +1,106 @@
+"""Settings and identity of a supervisor: ``supervisor.toml``."""
+
+import enum
+import logging
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+
+class LogVerbosity(str, enum.Enum):
+    """How much a job or the supervisor writes to the log."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+    def to_logging_level(self) -> int:
+        """The level as the ``logging`` module counts it."""
+        return logging.getLevelNamesMapping()[self.value]
+
+
+class SupervisorInfo(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Who a supervisor is."""
+
+    supervisor_id: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z",
+            description="name of this node; letters, digits, dot, dash, underscore",
+        ),
+    ]
+    supervisor_tags: Annotated[
+        list[str], Meta(description="free words that say what this node is for")
+    ] = field(default_factory=list)
+
+
+class SupervisorCNCConfig(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Remote command and control."""
+
+    is_server: bool = False
+    server_host: str = "127.0.0.1"
+    server_port: Annotated[int, Meta(ge=1, le=65535)] = 1638
+    rest_api_enabled: bool = False
+    rest_api_host: str = "127.0.0.1"
+    rest_api_port: Annotated[int, Meta(ge=1, le=65535)] = 8000
+
+
+class SupervisorFederationConfig(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Links between supervisors in a star."""
+
+    is_server: bool = False
+    server_xpub_url: str | None = None
+    server_xsub_url: str | None = None
+    remote_server_xpub_url: str | None = None
+    remote_server_xsub_url: str | None = None
+
+
+class RestartConfig(Struct, kw_only=True, forbid_unknown_fields=True):
+    """When and how often a job that ended is started again."""
+
+    first_delay_seconds: Annotated[
+        float, Meta(ge=0, description="wait before the first restart; doubles with each")
+    ] = 1.0
+    longest_delay_seconds: Annotated[
+        float, Meta(ge=0, description="the wait never grows beyond this")
+    ] = 30.0
+    forgiven_after_seconds: Annotated[
+        float, Meta(gt=0, description="a job that ran this long starts counting anew")
+    ] = 60.0
+    max_restarts: Annotated[
+        int, Meta(ge=0, description="after so many in the window a source is failed; 0: no limit")
+    ] = 10
+    window_seconds: Annotated[
+        float, Meta(gt=0, description="the window in which max_restarts counts")
+    ] = 600.0
+
+
+class SupervisorConfig(Struct, kw_only=True, forbid_unknown_fields=True):
+    """``supervisor.toml``. Every key has a default; only the id is asked for."""
+
+    info: SupervisorInfo
+    verbosity: LogVerbosity = LogVerbosity.INFO
+    cnc: SupervisorCNCConfig | None = None
+    federation: SupervisorFederationConfig | None = None
+    restart: RestartConfig = field(default_factory=RestartConfig)
+    ring_buffer_size_mb: Annotated[
+        int, Meta(ge=1, le=1_048_576, description="memory for all rings of this node, MiB")
+    ] = 256
+    ring_buffer_slot_size_kb: Annotated[
+        int | None, Meta(description="accepted for old files; a byte log has no slots")
+    ] = None
+    out_dir: Annotated[
+        str, Meta(description="folder for stats.csv, stats_remote.csv, logs and state")
+    ] = "out"
+    stop_grace_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="longest time that a clean stop takes")
+    ] = 10.0
+    hung_after_seconds: Annotated[
+        float, Meta(ge=1, description="a job whose heartbeat is older is killed and restarted")
+    ] = 15.0
+
+    @property
+    def supervisor_id(self) -> str:
+        """Name of this node."""
+        return self.info.supervisor_id

@@ -1,0 +1,1 @@
+"""How messages move: rings, bells, the broker and the codec. Knows nothing of jobs."""

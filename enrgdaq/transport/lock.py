@@ -1,0 +1,53 @@
+"""Locks by name: who may touch a ring, a store's files, a supervisor id.
+
+``fcntl.lockf`` on a file per name: the kernel drops it when the process ends, even by
+SIGKILL. Closing *any* descriptor of that file drops it too, so it is opened once per
+process. Keep the runtime folder off NFS.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from enrgdaq.errors import NameInUseError
+
+
+class NameLock:
+    """An exclusive lock that lives as long as this object and its process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(
+        self, *, wait_seconds: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take the lock; the old holder may still be dying, so wait for it up to a limit.
+
+        Raises :class:`NameInUseError` with the holder's process id.
+        """
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = clock() + wait_seconds
+        while True:
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except (BlockingIOError, PermissionError):
+                if clock() >= deadline:
+                    holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+                    os.close(descriptor)
+                    raise NameInUseError(
+                        f"{self.path.stem!r} is in use by process {holder or 'unknown'}"
+                    ) from None
+                time.sleep(0.02)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock back; idempotent. The file stays: removing it would race."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

@@ -1,0 +1,159 @@
+"""A consumer's side of a ring."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from enrgdaq.errors import RingCorruptError, TransportError
+from enrgdaq.transport.ring import layout
+from enrgdaq.transport.ring.file import RingFile, fence
+from enrgdaq.transport.ring.layout import Policy, RecordKind, RowState
+
+
+class Record(NamedTuple):
+    """A record as it lies in the ring.
+
+    ``payload`` points into the ring and stays valid until the reader's cursor passes
+    ``end``; for consumers with :attr:`Policy.SKIP` it is a copy. ``start`` and ``end`` are
+    positions in bytes, ``timestamp_ns`` counts from 1970 in UTC.
+    """
+
+    start: int
+    end: int
+    sequence: int
+    kind: int
+    timestamp_ns: int
+    header: bytes
+    payload: memoryview
+
+
+class RingReader:
+    """Reads the records that are addressed to one row of a ring, from its cursor on.
+
+    Records come in order, each once for the life of this reader; a new reader of the same
+    row begins again at the cursor. What has been read may be reused by the producer only
+    after :meth:`commit`.
+    """
+
+    def __init__(self, ring: RingFile, row: int) -> None:
+        self.ring = ring
+        self.row = row
+        self._base = layout.row_base(row)
+        self._words = ring.words
+        self._data = ring.data
+        self._capacity = ring.capacity
+        self._bit = 1 << row
+        self._may_skip = ring.words[self._base + layout.POLICY] == Policy.SKIP
+        if ring.row_state(row) is not RowState.ATTACHED:
+            raise TransportError(
+                f"row {row} of ring {ring.identity.producer!r} is"
+                f" {ring.row_state(row).name.lower()}, not attached"
+            )
+        fence()
+        self.position = self._begin()
+        self._sequence: int | None = None
+
+    @classmethod
+    def open(cls, ring: RingFile, name: str) -> "RingReader | None":
+        """The reader of a named consumer; ``None`` while the producer has not let it join."""
+        row = ring.row_of(name)
+        if row is None:
+            raise TransportError(f"ring {ring.identity.producer!r} has no row for {name!r}")
+        return None if ring.row_state(row) is RowState.JOINING else cls(ring, row)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are bytes that this reader has not looked at."""
+        return bool(self._words[layout.HEAD] > self.position)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that this reader has read and not committed."""
+        return max(0, self.position - self._begin())
+
+    def read(self) -> Iterator[Record]:
+        """Records addressed to this row, up to the head as it is now.
+
+        Raises :class:`RingCorruptError` when a record does not check out.
+        """
+        head = self._words[layout.HEAD]
+        fence()
+        while self.position < head:
+            record = self._next()
+            if record is not None:
+                yield record
+        self._words[self._base + layout.READ] = self.position
+
+    def take_in_hand(self, record: Record) -> None:
+        """Say which record is being handled, so that a crash can be laid at its door."""
+        self._words[self._base + layout.IN_HAND] = record.end
+
+    def put_down(self) -> None:
+        """No record is being handled."""
+        self._words[self._base + layout.IN_HAND] = 0
+
+    def commit(self, position: int | None = None) -> None:
+        """All before ``position`` (default: all that was read) is durable and may be reused."""
+        fence()
+        self._words[self._base + layout.CURSOR] = self.position if position is None else position
+
+    def _begin(self) -> int:
+        base = self._base
+        return max(self._words[base + layout.CURSOR], self._words[base + layout.FROM])
+
+    def _next(self) -> Record | None:
+        start = self.position
+        tail = self._words[layout.TAIL]
+        if start < tail or (self._may_skip and start < self._begin()):
+            self._jump(max(tail, self._begin()))
+            return None
+        offset = start % self._capacity
+        raw = bytes(self._data[offset : offset + layout.ALIGN])
+        found = layout.unpack_header(raw)
+        if self._overtaken(start):
+            return None
+        if found is None or found.position != start:
+            raise RingCorruptError(
+                f"ring {self.ring.identity.producer!r}: no record at position {start}"
+            )
+        if self._sequence is not None and found.sequence != self._sequence:
+            raise RingCorruptError(
+                f"ring {self.ring.identity.producer!r}: record {found.sequence} at position"
+                f" {start}, {self._sequence} expected"
+            )
+        if not found.mask & self._bit or found.kind == RecordKind.PAD:
+            self._advance(found)
+            return None
+        record = self._record(start, offset + layout.ALIGN, found)
+        if self._may_skip:
+            record = record._replace(payload=memoryview(bytes(record.payload)))
+            if self._overtaken(start):
+                return None
+        self._advance(found)
+        return record
+
+    def _record(self, start: int, offset: int, found: layout.RecordHeader) -> Record:
+        header = bytes(self._data[offset : offset + found.header_length])
+        begin = offset + layout.aligned(found.header_length)
+        return Record(
+            start=start,
+            end=start + found.size,
+            sequence=found.sequence,
+            kind=found.kind,
+            timestamp_ns=found.timestamp_ns,
+            header=header,
+            payload=self._data[begin : begin + found.payload_length],
+        )
+
+    def _advance(self, found: layout.RecordHeader) -> None:
+        self.position += found.size
+        self._sequence = found.sequence + 1
+
+    def _overtaken(self, start: int) -> bool:
+        """Whether the producer may have reused the bytes from ``start`` while they were read."""
+        fence()
+        return bool(start < self._words[layout.TAIL])
+
+    def _jump(self, position: int) -> None:
+        # Only a reader that is owed nothing there, or one that may lose records, gets here.
+        self.position = position
+        self._sequence = None

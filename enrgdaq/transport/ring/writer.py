@@ -1,0 +1,254 @@
+"""The producer's side of a ring."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from enrgdaq.errors import RecordTooLargeError, RingCorruptError
+from enrgdaq.transport.ring import layout
+from enrgdaq.transport.ring.file import RingFile, fence
+from enrgdaq.transport.ring.layout import Policy, RecordKind, RowState
+
+Buffer = bytes | bytearray | memoryview
+
+_MILESTONES: Final = 16  # how finely the tail follows, in parts of the ring
+
+
+class RingWriter:
+    """Appends records; one per ring, in the process that holds the producer's name.
+
+    Not thread-safe: the caller brings its own lock. ``on_rows_changed`` is called when the
+    supervisor changed rows or routes, before the record at hand gets its target mask.
+    """
+
+    def __init__(self, ring: RingFile, on_rows_changed: Callable[[], None] | None = None) -> None:
+        self.ring = ring
+        self._on_rows_changed = on_rows_changed or (lambda: None)
+        self._words = ring.words
+        self._data = ring.data
+        self._capacity = ring.capacity
+        self._head: int = self._words[layout.HEAD]
+        self._sequence: int = self._words[layout.SEQUENCE]
+        self._limit: int = self._words[layout.TAIL] + self._capacity
+        # Record starts that the tail may move to, so that it follows in steps of a part of
+        # the ring: whoever looks without a row then finds most of the ring still intact.
+        self._milestones: deque[int] = deque([self._head])
+        self._rows: list[tuple[int, Policy]] = []
+        self._pending: tuple[int, int, int] | None = None
+        self._repair()
+        self._look_at_rows()
+
+    @property
+    def largest_record(self) -> int:
+        """Bytes of the largest record, header included: half the ring."""
+        return self._capacity // 2
+
+    def refresh_rows(self) -> None:
+        """Act on row changes now; :meth:`reserve` does it before every record as well."""
+        if self._words[layout.ROWS_VERSION] != self._words[layout.ROWS_SEEN]:
+            self._look_at_rows()
+
+    def reserve(self, header_length: int, payload_length: int) -> memoryview | None:
+        """Space for a record's payload, or ``None`` while consumers hold the ring.
+
+        The record becomes visible with :meth:`commit`; a new ``reserve`` forgets the old.
+        Raises :class:`RecordTooLargeError` for what can never fit.
+        """
+        size = layout.record_size(header_length, payload_length)
+        if size > self.largest_record:
+            raise RecordTooLargeError(
+                f"message of {payload_length / 1e6:.1f} MB in ring"
+                f" {self.ring.identity.producer!r} of {self._capacity / 1e6:.1f} MB:"
+                f" a message may fill half the ring; set ring_size_mb ="
+                f" {-(-2 * size // (1 << 20))} or more in the job's file"
+            )
+        if self._words[layout.ROWS_VERSION] != self._words[layout.ROWS_SEEN]:
+            self._look_at_rows()
+        to_end = self._capacity - self._head % self._capacity
+        if to_end < size:
+            # The pad goes alone and first: pad and record together may exceed the capacity.
+            if not self._has_room(to_end):
+                return None
+            self._put_pad(to_end)
+        if not self._has_room(size):
+            return None
+        self._pending = (size, header_length, payload_length)
+        start = self._head % self._capacity + layout.ALIGN + layout.aligned(header_length)
+        return self._data[start : start + payload_length]
+
+    def commit(
+        self, *, mask: int, kind: RecordKind, header: bytes, timestamp_ns: int
+    ) -> tuple[int, int]:
+        """Make the reserved record visible; returns its start position and sequence number."""
+        if self._pending is None:
+            raise AssertionError("commit without reserve")
+        size, header_length, payload_length = self._pending
+        self._pending = None
+        if len(header) != header_length:
+            raise AssertionError("header changed its length between reserve and commit")
+        return self._put(size, mask, kind, header, payload_length, timestamp_ns)
+
+    def write(
+        self, *, mask: int, kind: RecordKind, header: bytes, payload: Buffer, timestamp_ns: int
+    ) -> tuple[int, int] | None:
+        """Append one record; ``None`` when there is no room now."""
+        space = self.reserve(len(header), len(payload))
+        if space is None:
+            return None
+        space[:] = payload
+        return self.commit(mask=mask, kind=kind, header=header, timestamp_ns=timestamp_ns)
+
+    def sleepers(self, mask: int, start: int) -> list[int]:
+        """Target rows that had looked at everything before ``start``: they may be asleep."""
+        words = self._words
+        return [
+            row
+            for row, _ in self._rows
+            if mask >> row & 1 and words[layout.row_base(row) + layout.READ] >= start
+        ]
+
+    def add_waited(self, nanoseconds: int) -> None:
+        """Count time spent waiting for room."""
+        self._words[layout.WAITED_NS] = self._words[layout.WAITED_NS] + nanoseconds
+
+    def _put_pad(self, size: int) -> None:
+        self._put(size, 0, RecordKind.PAD, b"", size - layout.ALIGN, 0)
+
+    def _put(
+        self,
+        size: int,
+        mask: int,
+        kind: RecordKind,
+        header: bytes,
+        payload_length: int,
+        timestamp_ns: int,
+    ) -> tuple[int, int]:
+        start = self._head
+        sequence = self._sequence
+        offset = start % self._capacity
+        self._data[offset : offset + layout.ALIGN] = layout.pack_header(
+            len(header), size, sequence, mask, timestamp_ns, start, payload_length, kind
+        )
+        if header:
+            after = offset + layout.ALIGN
+            self._data[after : after + len(header)] = header
+        end = start + size
+        words = self._words
+        if mask:
+            # Before the head: a producer killed in between then owes too much at most, and
+            # _repair() takes that back. Owing too little would let data be overwritten.
+            for row, _ in self._rows:
+                if mask >> row & 1:
+                    base = layout.row_base(row)
+                    begin = max(words[base + layout.CURSOR], words[base + layout.FROM])
+                    if begin >= words[base + layout.DUE]:
+                        words[base + layout.FROM] = start
+                    words[base + layout.DUE] = end
+        fence()
+        words[layout.HEAD] = end
+        fence()
+        words[layout.SEQUENCE] = sequence + 1
+        self._head = end
+        self._sequence = sequence + 1
+        if end - self._milestones[-1] >= self._capacity // _MILESTONES:
+            self._milestones.append(end)
+        return start, sequence
+
+    def _has_room(self, size: int) -> bool:
+        if self._head + size <= self._limit:
+            return True
+        return self._reclaim(self._head + size - self._capacity)
+
+    def _reclaim(self, wanted_tail: int) -> bool:
+        """Move the tail to at least ``wanted_tail``, as far as what is owed allows."""
+        lowest = self._lowest_owed()
+        if lowest < wanted_tail:
+            self._take_from_skippers(wanted_tail)
+            lowest = self._lowest_owed()
+        if lowest < wanted_tail:
+            return False
+        while self._milestones and self._milestones[0] < wanted_tail:
+            self._milestones.popleft()
+        if not self._milestones:
+            self._milestones.append(self._head)
+        # Both are record boundaries; `lowest` is one because cursors and FROM only ever are.
+        tail = min(self._milestones[0], lowest)
+        self._words[layout.TAIL] = tail
+        fence()
+        self._limit = tail + self._capacity
+        return True
+
+    def _lowest_owed(self) -> int:
+        words = self._words
+        lowest = self._head
+        for row, _ in self._rows:
+            base = layout.row_base(row)
+            begin = max(words[base + layout.CURSOR], words[base + layout.FROM])
+            if begin < words[base + layout.DUE] and begin < lowest:
+                lowest = begin
+        return lowest
+
+    def _take_from_skippers(self, wanted_tail: int) -> None:
+        """Take their oldest records from consumers with Policy.SKIP, counting each."""
+        words = self._words
+        # A quarter more than needed, so that a slow monitor costs this walk rarely.
+        target = min(self._head, wanted_tail + self._capacity // 4)
+        for row, policy in self._rows:
+            base = layout.row_base(row)
+            begin = max(words[base + layout.CURSOR], words[base + layout.FROM])
+            if policy is not Policy.SKIP or begin >= min(words[base + layout.DUE], wanted_tail):
+                continue
+            position, taken = begin, 0
+            while position < target:
+                record = self._record_at(position)
+                taken += record.mask >> row & 1
+                position += record.size
+            # Counted before it is taken: a kill in between counts twice, never not at all.
+            words[base + layout.SKIPPED] = words[base + layout.SKIPPED] + taken
+            fence()
+            words[base + layout.FROM] = position
+
+    def _look_at_rows(self) -> None:
+        words = self._words
+        version = words[layout.ROWS_VERSION]
+        fence()
+        rows: list[tuple[int, Policy]] = []
+        for row in range(layout.MAX_ROWS):
+            state = self.ring.row_state(row)
+            base = layout.row_base(row)
+            if state is RowState.JOINING:
+                # A consumer that joins begins here, and is owed nothing yet.
+                words[base + layout.FROM] = self._head
+                words[base + layout.DUE] = self._head
+                fence()
+                words[base + layout.JOINED] = words[base + layout.GENERATION]
+            if state in (RowState.JOINING, RowState.ATTACHED):
+                rows.append((row, Policy(words[base + layout.POLICY])))
+        self._rows = rows
+        words[layout.ROWS_SEEN] = version
+        self._on_rows_changed()
+
+    def _repair(self) -> None:
+        """Mend what a producer that was killed in the middle of a commit left behind."""
+        words = self._words
+        for row in range(layout.MAX_ROWS):
+            base = layout.row_base(row)
+            for word in (layout.FROM, layout.DUE):
+                if words[base + word] > self._head:
+                    words[base + word] = self._head
+        # The head may have moved without SEQUENCE: the records themselves know better.
+        position = words[layout.TAIL]
+        while position < self._head:
+            record = self._record_at(position)
+            self._sequence = record.sequence + 1
+            position += record.size
+
+    def _record_at(self, position: int) -> layout.RecordHeader:
+        offset = position % self._capacity
+        record = layout.unpack_header(bytes(self._data[offset : offset + layout.ALIGN]))
+        if record is None or record.position != position:
+            raise RingCorruptError(
+                f"{self.ring.path}: no record at position {position}; move the file away and"
+                " start again: its rows up to there are in the stores"
+            )
+        return record

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 
-class LogVerbosity(str, enum.Enum):
+class LogVerbosity(enum.StrEnum):
     """How much a job or the supervisor writes to the log."""
 
     DEBUG = "DEBUG"

@@ -133,9 +133,13 @@ class DAQJob:
         are passed on). Raises :class:`DAQJobStopError` when the job is to stop while it
         waits, :class:`RecordTooLargeError` for what can never fit.
         """
-        if modify_message_metadata:
-            message.daq_job_info = self.info
+        if not modify_message_metadata:
+            self._host.publish(message)
+            return
+        # Readers know the sender from the ring; only messages passed on carry it along.
+        message.daq_job_info = None
         self._host.publish(message)
+        message.daq_job_info = self.info
 
     def _put_message_out(
         self, message: DAQJobMessage, use_shm: bool = False, modify_message_metadata: bool = True

@@ -34,27 +34,36 @@ class DAQJobConfig(Struct, kw_only=True):
     verbosity: Annotated[LogVerbosity, Meta(description="least level that is logged")] = (
         LogVerbosity.INFO
     )
-    daq_job_unique_id: Annotated[
-        str | None,
-        Meta(
-            pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z",
-            description="name of the job; the file's name without .toml by default",
-        ),
-    ] = None
+    daq_job_unique_id: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z",
+                description="name of the job; the file's name without .toml by default",
+            ),
+        ]
+        | None
+    ) = None
     use_shm_when_possible: Annotated[
         bool, Meta(description="keep the job's ring in memory; false: in an ordinary file")
     ] = True
     topics_to_subscribe: Annotated[
         list[str], Meta(description="topics to receive, besides those of the job type")
     ] = field(default_factory=list)
-    ring_size_mb: Annotated[
-        int | None,
-        Meta(ge=1, le=65536, description="size of the job's ring, MiB; its share by default"),
-    ] = None
-    stale_after_seconds: Annotated[
-        float | None,
-        Meta(gt=0, description="mark the job stale when it was silent for longer, s; off if unset"),
-    ] = None
+    ring_size_mb: (
+        Annotated[
+            int,
+            Meta(ge=1, le=65536, description="size of the job's ring, MiB; its share by default"),
+        ]
+        | None
+    ) = None
+    stale_after_seconds: (
+        Annotated[
+            float,
+            Meta(gt=0, description="mark the job stale when silent for longer, s; off if unset"),
+        ]
+        | None
+    ) = None
 
 
 class DAQJobInfo(Struct, kw_only=True):
@@ -101,13 +110,13 @@ class DAQJobMessage(Struct, kw_only=True, omit_defaults=True):
         return self.daq_job_info.supervisor_info.supervisor_id
 
 
-class DAQJobMessageStop(DAQJobMessage):
+class DAQJobMessageStop(DAQJobMessage, kw_only=True):
     """Asks a job to stop; :meth:`DAQJob.handle_message` turns it into a stop error."""
 
     reason: str
 
 
-class DAQJobMessageHeartbeat(DAQJobMessage):
+class DAQJobMessageHeartbeat(DAQJobMessage, kw_only=True):
     """A supervisor is alive."""
 
 
@@ -165,7 +174,7 @@ class TopicCount(Struct):
     rows: int = 0
 
 
-class DAQJobMessageStatsReport(DAQJobMessage):
+class DAQJobMessageStatsReport(DAQJobMessage, kw_only=True):
     """One job's counters since its process started, sent once a second."""
 
     unique_id: str

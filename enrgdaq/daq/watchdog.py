@@ -11,9 +11,7 @@ class Watchdog:
     a server does it too. The job's service thread asks :meth:`is_triggered`.
     """
 
-    def __init__(
-        self, timeout_seconds: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, timeout_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.timeout_seconds = timeout_seconds
         self._clock = clock
         self._last = clock()

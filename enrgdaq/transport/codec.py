@@ -55,9 +55,10 @@ def decode(data: bytes | memoryview, base: type[T]) -> T:
     if message_type is None:
         raise CodecError(f"unknown message type {tag!r}: import its class in the job that reads it")
     try:
-        return _decoder(message_type).decode(view[2 + length :])
+        decoded: T = _decoder(message_type).decode(view[2 + length :])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CodecError(f"{tag}: {error}") from error
+    return decoded
 
 
 def find_type(base: type[T], tag: str) -> type[T] | None:

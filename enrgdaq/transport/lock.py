@@ -28,26 +28,37 @@ class NameLock:
 
         Raises :class:`NameInUseError` with the holder's process id.
         """
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = clock() + wait_seconds
         while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
             except (BlockingIOError, PermissionError):
-                if clock() >= deadline:
-                    holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-                    os.close(descriptor)
-                    raise NameInUseError(
-                        f"{self.path.stem!r} is in use by process {holder or 'unknown'}"
-                    ) from None
-                time.sleep(0.02)
+                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            else:
+                if self._is_still_there(descriptor):
+                    break
+                holder = ""
+            os.close(descriptor)
+            if clock() >= deadline:
+                raise NameInUseError(
+                    f"{self.path.stem!r} is in use by process {holder or 'unknown'}"
+                )
+            time.sleep(0.02)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Give the lock back; idempotent. The file stays: removing it would race."""
+        """Remove the file and give the lock back; idempotent."""
         if self._descriptor is not None:
+            self.path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _is_still_there(self, descriptor: int) -> bool:
+        """Whether the locked file is the one at the path: its holder removes it at the end."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False

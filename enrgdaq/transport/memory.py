@@ -61,8 +61,8 @@ def memory_folder(supervisor_id: str, runtime: Path) -> Path:
     """
     if not _TMPFS.is_dir() or not os.access(_TMPFS, os.W_OK):
         return file_folder(runtime)
-    own = private_folder(_TMPFS / f"enrgdaq-{os.getuid()}")
-    return private_folder(own / supervisor_id)
+    # One folder a supervisor, no common parent: that could only be removed in a race.
+    return private_folder(_TMPFS / f"enrgdaq-{os.getuid()}-{supervisor_id}")
 
 
 def file_folder(runtime: Path) -> Path:

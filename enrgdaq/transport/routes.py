@@ -5,7 +5,6 @@ change; producers read it again when the ring's ``ROWS_VERSION`` moves. Monitors
 subscribe through the broker have no row and are not listed here.
 """
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -51,7 +50,7 @@ def save_routes(path: Path, routes: Routes) -> None:
     """Replace the routes file atomically."""
     unfinished = path.with_name(path.name + ".new")
     unfinished.write_bytes(msgspec.json.encode(routes))
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 def load_routes(path: Path) -> Routes:

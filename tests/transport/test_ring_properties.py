@@ -18,8 +18,8 @@ from enrgdaq.transport.ring import (
     RingReader,
     RingWriter,
     RowState,
+    layout,
 )
-from enrgdaq.transport.ring import layout
 
 CAPACITY = layout.PAGE  # small, so that wraps are frequent
 CONSUMERS = ("csv", "raw", "monitor", "late")

@@ -23,9 +23,9 @@ class DAQJobStoreConfigCSV(DAQJobStoreConfigBase):
     add_date: Annotated[bool, Meta(description="put YYYY-MM-DD_ (UTC) before the file name")] = (
         False
     )
-    overwrite: Annotated[bool, Meta(description="keep only the latest message: a live snapshot")] = (
-        False
-    )
+    overwrite: Annotated[
+        bool, Meta(description="keep only the latest message: a live snapshot")
+    ] = False
     use_zstd: Annotated[bool, Meta(description="compress with zstd, one frame per flush")] = False
 
 
@@ -67,7 +67,7 @@ class DAQJobStoreConfigRedis(DAQJobStoreConfigBase):
     """``[store_config.redis]``"""
 
     key: Annotated[str, Meta(min_length=1, description="beginning of the Redis keys")]
-    key_expiration_days: Annotated[int | None, Meta(ge=1)] = None
+    key_expiration_days: Annotated[int, Meta(ge=1, description="days")] | None = None
     use_timeseries: bool | None = None
 
 
@@ -85,9 +85,9 @@ class DAQJobStoreConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     redis: DAQJobStoreConfigRedis | None = None
     raw: DAQJobStoreConfigRaw | None = None
     memory: DAQJobStoreConfigMemory | None = None
-    target_local_supervisor: Annotated[
-        bool, Meta(description="keep the messages on this node")
-    ] = False
+    target_local_supervisor: Annotated[bool, Meta(description="keep the messages on this node")] = (
+        False
+    )
 
     def backends(self) -> list[DAQJobStoreConfigBase]:
         """The settings that are given."""
@@ -101,7 +101,9 @@ class DAQJobStoreConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     def topics(self) -> list[str]:
         """Topics of the stores that take this config's messages."""
         return [
-            Topic.store(store) for name, store in STORE_TYPES.items() if getattr(self, name) is not None
+            Topic.store(store)
+            for name, store in STORE_TYPES.items()
+            if getattr(self, name) is not None
         ]
 
 
@@ -117,20 +119,20 @@ STORE_TYPES: dict[str, str] = {
 """Section of a store config -> name of the store that serves it."""
 
 
-class StorableDAQJobConfig(DAQJobConfig):
+class StorableDAQJobConfig(DAQJobConfig, kw_only=True):
     """Config of a job that stores what it takes."""
 
     store_config: DAQJobStoreConfig
 
 
-class DAQJobMessageStore(DAQJobMessage):
+class DAQJobMessageStore(DAQJobMessage, kw_only=True):
     """Base of the messages that stores take. ``tag`` becomes part of the file name."""
 
     store_config: DAQJobStoreConfig
     tag: str | None = None
 
 
-class DAQJobMessageStoreTabular(DAQJobMessageStore):
+class DAQJobMessageStoreTabular(DAQJobMessageStore, kw_only=True):
     """Rows as lists.
 
     ``keys`` are the column names; ``data`` holds one list per row, or ``data_columns`` one
@@ -142,13 +144,13 @@ class DAQJobMessageStoreTabular(DAQJobMessageStore):
     data_columns: dict[str, Any] | None = None
 
 
-class DAQJobMessageStoreRaw(DAQJobMessageStore):
+class DAQJobMessageStoreRaw(DAQJobMessageStore, kw_only=True):
     """Bytes as they are."""
 
     data: Any
 
 
-class DAQJobMessageStorePyArrow(DAQJobMessageStore):
+class DAQJobMessageStorePyArrow(DAQJobMessageStore, kw_only=True):
     """An Arrow table or record batch: the fastest lane.
 
     A received table points into the ring and is valid until :meth:`DAQJob.handle_message`

@@ -234,8 +234,7 @@ class RingWriter:
         for row in range(layout.MAX_ROWS):
             base = layout.row_base(row)
             for word in (layout.FROM, layout.DUE):
-                if words[base + word] > self._head:
-                    words[base + word] = self._head
+                words[base + word] = min(words[base + word], self._head)
         # The head may have moved without SEQUENCE: the records themselves know better.
         position = words[layout.TAIL]
         while position < self._head:

@@ -1,0 +1,7 @@
+"""``python -m enrgdaq``."""
+
+import sys
+
+from enrgdaq.cli import main
+
+sys.exit(main())

@@ -1,0 +1,286 @@
+"""The ``enrgdaq`` command. Never loads Textual."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from enrgdaq import __version__
+from enrgdaq.control.client import ControlClient
+from enrgdaq.errors import ConfigurationError, ControlError, EnrgdaqError, NotRunningError
+
+EXIT_WRONG_CONFIGURATION: Final = 2
+EXIT_NOT_RUNNING: Final = 3
+EXIT_REFUSED: Final = 4
+
+_WAIT_SECONDS: Final = 20.0
+_FILES_HELP: Final = """\
+files, all below the current directory unless supervisor.toml says otherwise (out_dir):
+  out/stats.csv, out/stats_remote.csv   statistics, refreshed every second
+  out/logs/ID.log, ID.audit.jsonl       log of all jobs; who did what when
+  out/state/ID/                         rows that a dead store is still owed
+  stores write below the out_dir of their own file, out/ by default
+sockets and locks lie in $XDG_RUNTIME_DIR/enrgdaq/ID or /tmp/enrgdaq-UID-ID, data in flight
+in /dev/shm/enrgdaq-UID-ID.
+
+exit codes: 0 done, 1 error, 2 wrong configuration, 3 no supervisor runs here, 4 refused
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return EXIT_WRONG_CONFIGURATION
+    except NotRunningError as error:
+        print(f"enrgdaq: {error}", file=sys.stderr)
+        return EXIT_NOT_RUNNING
+    except ControlError as error:
+        print(f"enrgdaq: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except EnrgdaqError as error:
+        print(f"enrgdaq: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) had enough.
+        sys.stderr.close()
+        return 0
+
+
+def run_foreground(config_path: Path, *, quiet: bool = False) -> int:
+    """Run the supervisor here until SIGTERM or Ctrl-C; the exit code of the process."""
+    from enrgdaq.supervisor.supervisor import Supervisor, run_until_signalled
+
+    return run_until_signalled(Supervisor(config_path, echo=not quiet))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="enrgdaq",
+        description="Data acquisition: run jobs, look at them, command them.",
+        epilog=_FILES_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"enrgdaq {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        command.add_argument(
+            "--daq-job-config-path",
+            type=Path,
+            default=Path("configs"),
+            metavar="DIR",
+            help="folder with supervisor.toml and one TOML file per job (default: configs)",
+        )
+        command.set_defaults(run=run)
+        return command
+
+    run = add("run", _run, "start the supervisor here and log to stderr; Ctrl-C stops in order")
+    run.add_argument("--quiet", action="store_true", help="log to the file only")
+    add("check", _check, "check all configuration files and start nothing")
+    status = add("status", _status, "show jobs, topics and rings of the running supervisor")
+    status.add_argument("--json", action="store_true", help="one JSON object on one line")
+    status.add_argument("--watch", action="store_true", help="again every second, until Ctrl-C")
+    for name, command, text in (
+        ("restart", _restart, "restart a job"),
+        ("stop", _stop, "stop a job and leave it stopped"),
+        ("start", _start, "start a job that is stopped or failed"),
+    ):
+        add(name, command, text).add_argument("job", help="the job's id: its file without .toml")
+    add("shutdown", _shutdown, "stop acquisition in order and end the supervisor")
+    logs = add("logs", _logs, "print the newest log lines")
+    logs.add_argument("job", nargs="?", help="only this job's lines")
+    logs.add_argument("--follow", "-f", action="store_true", help="and those that come")
+    logs.add_argument("--lines", "-n", type=int, default=50, help="how many (default: 50)")
+    types = add("job-types", _job_types, "list the job types, or explain the keys of one")
+    types.add_argument("name", nargs="?", help="a job type")
+    types.add_argument("--toml", action="store_true", help="a commented file to start from")
+    rings = add("rings", _rings, "list ring files that a stopped supervisor left, or discard one")
+    rings.add_argument("action", choices=["list", "discard"])
+    rings.add_argument("file", nargs="?", type=Path, help="for discard: the file to remove")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    return run_foreground(options.daq_job_config_path, quiet=options.quiet)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from enrgdaq.supervisor.check import check_jobs
+    from enrgdaq.supervisor.config import read_folder
+    from enrgdaq.supervisor.spawner import Spawner
+
+    folder = read_folder(options.daq_job_config_path)
+    spawner = Spawner()
+    try:
+        facts = check_jobs(folder, spawner)
+    finally:
+        spawner.close()
+    for warning in folder.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for mistake in sorted(folder.mistakes):
+        print(mistake, file=sys.stderr)
+    if folder.mistakes:
+        return EXIT_WRONG_CONFIGURATION
+    print(f"{options.daq_job_config_path}: {len(facts)} jobs, no mistakes")
+    return 0
+
+
+def _client(options: argparse.Namespace) -> ControlClient:
+    from enrgdaq.supervisor.background import find_running
+
+    found = find_running(options.daq_job_config_path)
+    if found is None:
+        raise NotRunningError(
+            f"no supervisor of {options.daq_job_config_path} is running; start one with"
+            " 'enrgdaq run' or 'enrgdaq-console'"
+        )
+    return ControlClient(found.socket_path, program="enrgdaq")
+
+
+def _status(options: argparse.Namespace) -> int:
+    from enrgdaq.display import status_text
+
+    with _client(options) as client:
+        while True:
+            snapshot = client.snapshot()
+            if options.json:
+                print(msgspec.json.encode(_plain(snapshot)).decode(), flush=True)
+            else:
+                if options.watch and sys.stdout.isatty():
+                    print("\x1b[H\x1b[2J", end="")
+                print(status_text(snapshot), flush=True)
+            if not options.watch:
+                return 0
+            time.sleep(1.0)
+
+
+def _plain(snapshot: msgspec.Struct) -> dict[str, object]:
+    found: dict[str, object] = msgspec.to_builtins(snapshot)
+    found.pop("type", None)
+    return found
+
+
+def _restart(options: argparse.Namespace) -> int:
+    with _client(options) as client:
+        before = _life(client, options.job)
+        print(client.restart(options.job))
+        return _wait(client, options.job, lambda s, life: s == "running" and life > before)
+
+
+def _stop(options: argparse.Namespace) -> int:
+    with _client(options) as client:
+        print(client.stop(options.job))
+        return _wait(client, options.job, lambda state, life: state == "stopped")
+
+
+def _start(options: argparse.Namespace) -> int:
+    with _client(options) as client:
+        print(client.start(options.job))
+        return _wait(client, options.job, lambda state, life: state == "running")
+
+
+def _life(client: ControlClient, job: str) -> int:
+    return next((j.restarts for j in client.snapshot().jobs if j.id == job), -1)
+
+
+def _wait(client: ControlClient, job: str, is_there: Callable[[str, int], bool]) -> int:
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while time.monotonic() < deadline:
+        status = next(j for j in client.snapshot().jobs if j.id == job)
+        if is_there(status.state, status.restarts):
+            print(f"{job} is {status.state}")
+            return 0
+        time.sleep(0.05)
+    print(f"{job} is {status.state} after {_WAIT_SECONDS:g} s", file=sys.stderr)
+    return 1
+
+
+def _shutdown(options: argparse.Namespace) -> int:
+    from enrgdaq.supervisor.background import find_running
+
+    with _client(options) as client:
+        print(client.shutdown())
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if find_running(options.daq_job_config_path) is None:
+                print("stopped")
+                return 0
+        except ControlError:
+            # It closes its socket at this very moment; look again.
+            continue
+        time.sleep(0.05)
+    print("still stopping after 60 s", file=sys.stderr)
+    return 1
+
+
+def _logs(options: argparse.Namespace) -> int:
+    from enrgdaq.supervisor.logs import format_line
+
+    with _client(options) as client:
+        answer = client.logs(limit=max(1, min(options.lines, 5000)), job=options.job)
+        last = 0
+        while True:
+            if answer.missed:
+                print(f"... {answer.missed} lines are only in the log file ...")
+            for line in answer.lines:
+                print(format_line(line), flush=True)
+                last = line.number
+            if not options.follow:
+                return 0
+            time.sleep(0.25)
+            answer = client.logs(after=last, limit=5000, job=options.job)
+
+
+def _job_types(options: argparse.Namespace) -> int:
+    from enrgdaq.daq.registry import Registry, load_class
+    from enrgdaq.display import job_type_template, job_type_text
+
+    registry = Registry(options.daq_job_config_path / "jobs")
+    if options.name is None:
+        for name in registry.names():
+            summary = (load_class(registry.find(name)).__doc__ or "").strip().splitlines()
+            print(f"{name:<26} {summary[0] if summary else ''}")
+        return 0
+    job_class = load_class(registry.find(options.name))
+    print((job_type_template if options.toml else job_type_text)(options.name, job_class))
+    return 0
+
+
+def _rings(options: argparse.Namespace) -> int:
+    from enrgdaq.display import ring_text
+    from enrgdaq.supervisor.background import find_running
+    from enrgdaq.supervisor.config import supervisor_of
+    from enrgdaq.supervisor.rings import left_behind
+
+    if find_running(options.daq_job_config_path) is not None:
+        raise ControlError("the supervisor is running; its rings are shown by 'enrgdaq status'")
+    config = supervisor_of(options.daq_job_config_path)
+    files = left_behind(config.supervisor_id, config.out_dir)
+    if options.action == "list":
+        for path in files:
+            print(ring_text(path))
+        print(f"{len(files)} ring files")
+        return 0
+    wanted = options.file.resolve() if options.file else None
+    for path in files:
+        if path.resolve() == wanted:
+            path.unlink()
+            print(f"discarded {path}")
+            return 0
+    raise ConfigurationError(
+        f"{options.file}: not one of the files that 'enrgdaq rings list' shows"
+    )

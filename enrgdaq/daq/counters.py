@@ -1,0 +1,66 @@
+"""What a job's process counts, for the statistics of its life."""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Iterable
+
+from enrgdaq.daq.models import DAQJobLatencyStats, TopicCount
+
+_DELAYS_KEPT = 2_000
+
+
+class Counters:
+    """Counters since the process started. Written by the job's threads, read by its service.
+
+    Plain additions under the GIL: each counter has one writing thread, or is written under
+    the outbox's lock.
+    """
+
+    def __init__(self) -> None:
+        self.messages_in = 0
+        self.bytes_in = 0
+        self.messages_out = 0
+        self.bytes_out = 0
+        self.unrouted = 0
+        self.last_in_ns = 0
+        self.last_out_ns = 0
+        self.topics_out: dict[str, TopicCount] = {}
+        self._delays_ns: deque[int] = deque(maxlen=_DELAYS_KEPT)
+
+    def took(self, size: int, sent_ns: int, now_ns: int) -> None:
+        """One message came in, published at ``sent_ns``."""
+        self.messages_in += 1
+        self.bytes_in += size
+        self.last_in_ns = now_ns
+        self._delays_ns.append(now_ns - sent_ns)
+
+    def sent(self, topics: Iterable[str], size: int, rows: int, now_ns: int) -> None:
+        """One message went out."""
+        self.messages_out += 1
+        self.bytes_out += size
+        self.last_out_ns = now_ns
+        for topic in topics:
+            count = self.topics_out.get(topic)
+            if count is None:
+                count = self.topics_out[topic] = TopicCount()
+            count.messages += 1
+            count.bytes += size
+            count.rows += rows
+
+    def take_latency(self) -> DAQJobLatencyStats:
+        """Delays since the last call, of the newest 2 000 messages."""
+        delays = sorted(self._delays_ns)
+        self._delays_ns.clear()
+        if not delays:
+            return DAQJobLatencyStats()
+        return DAQJobLatencyStats(
+            count=len(delays),
+            avg_ms=sum(delays) / len(delays) / 1e6,
+            p95_ms=delays[min(len(delays) - 1, len(delays) * 95 // 100)] / 1e6,
+            p99_ms=delays[min(len(delays) - 1, len(delays) * 99 // 100)] / 1e6,
+        )
+
+
+def utc(nanoseconds: int) -> dt.datetime | None:
+    """A count of ns since 1970 as a time; ``None`` for 0."""
+    return dt.datetime.fromtimestamp(nanoseconds / 1e9, dt.UTC) if nanoseconds else None

@@ -1,0 +1,308 @@
+"""The process around a job: its ring, its rings to read, heartbeat, telemetry, lifeline."""
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import msgspec
+import psutil
+import zmq
+
+from enrgdaq.daq.base import DAQJob
+from enrgdaq.daq.consume import MessageStream, handle_each
+from enrgdaq.daq.counters import Counters, utc
+from enrgdaq.daq.inbox import Inbox
+from enrgdaq.daq.interrupt import Interrupt
+from enrgdaq.daq.models import (
+    DAQJobMessage,
+    DAQJobMessageStatsReport,
+    DAQJobResourceStats,
+)
+from enrgdaq.daq.outbox import Outbox
+from enrgdaq.daq.packing import topics_of
+from enrgdaq.daq.places import bell_path, routes_path
+from enrgdaq.daq.spec import JobRunning, JobSpec, Lifeline, RecordSetAside, StopRequest
+from enrgdaq.daq.topics import Topic
+from enrgdaq.daq.watchdog import Watchdog
+from enrgdaq.errors import CodecError
+from enrgdaq.transport import codec
+from enrgdaq.transport.broker import publish_endpoint, subscribe_endpoint
+from enrgdaq.transport.ring import RingFile
+from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
+
+TICK_SECONDS = 0.25  # heartbeat, log records, stop requests
+_STATS_SECONDS = 1.0
+_INTERRUPT_AFTER_SECONDS = 1.0  # for jobs that do not look at `stopping`, then every second
+_LOGS_KEPT = 20_000
+WATCHDOG_EXIT_CODE = 17
+
+
+class LogEntry(msgspec.Struct, array_like=True):
+    """A log record on its way to the supervisor. ``time``: seconds since 1970, UTC."""
+
+    time: float
+    level: str
+    text: str
+
+
+class LogBatch(msgspec.Struct, array_like=True):
+    """Log records of one job. ``dropped`` counts since its process started."""
+
+    unique_id: str
+    dropped: int
+    entries: list[LogEntry]
+
+
+class ProcessHost:
+    """What a running job stands on; see :class:`enrgdaq.daq.base.JobHost`."""
+
+    def __init__(self, spec: JobSpec, lifeline: Lifeline) -> None:
+        self.unique_id = spec.unique_id
+        self.instance_id = spec.instance_id
+        self.stopping = threading.Event()
+        self.drain = False
+        self.counters = Counters()
+        self._spec = spec
+        self._runtime = Path(spec.runtime)
+        self._lifeline = lifeline
+        self._log = logging.getLogger(spec.unique_id)
+        self._logs: deque[LogEntry] = deque()
+        self._logs_dropped = 0
+        self._condition = ""
+        self._stop_reason = ""
+        self._closing = threading.Event()
+        self._watchdogs: list[Watchdog] = []
+        self._watchdog_forces_exit = False
+        self._interrupt = Interrupt()
+        self._job: DAQJob | None = None
+        self._ring = RingFile.open(Path(spec.ring_path))
+        self._ring.beat(time.monotonic_ns())
+        self._outbox = Outbox(
+            self._ring,
+            routes_path(self._runtime),
+            self.counters,
+            self.stopping,
+            self._watchdogs,
+            self._log,
+        )
+        self.stream: MessageStream | None = None
+        if spec.takes_messages:
+            inbox = Inbox(
+                spec.sources,
+                spec.unique_id,
+                spec.supervisor,
+                bell_path(self._runtime, spec.unique_id),
+            )
+            self.stream = MessageStream(
+                inbox, self.counters, spec.set_aside, self._report_set_aside, self._log
+            )
+        self._telemetry_out: deque[tuple[bytes, bytes]] = deque(maxlen=10_000)
+        self._service = threading.Thread(target=self._serve, name="service", daemon=True)
+        self._service.start()
+
+    # -- for the job ------------------------------------------------------------------------
+
+    def publish(self, message: DAQJobMessage) -> None:
+        """See :meth:`DAQJob.publish`."""
+        telemetry = [topic for topic in topics_of(message) if Topic.is_telemetry(topic)]
+        if telemetry:
+            self._telemetry_out.append((telemetry[0].encode(), codec.encode(message)))
+            return
+        with self._interrupt:
+            self._outbox.publish(message)
+
+    def consume(self, job: DAQJob) -> None:
+        """Hand messages to the job until it is to stop."""
+        if self.stream is None:
+            self.stopping.wait()
+            return
+        handle_each(self.stream, job.handle_message, self.may_go_on)
+
+    def may_go_on(self) -> bool:
+        """Whether a consumer goes on: not told to stop, or told to drain and not there yet."""
+        if not self.stopping.is_set():
+            return True
+        return self.drain and self.stream is not None and not self.stream.inbox.is_drained()
+
+    def set_condition(self, text: str) -> None:
+        """Shown with the next statistics."""
+        self._condition = text[:200]
+
+    def keep_log(self, record: logging.LogRecord, text: str) -> None:
+        """Queue a log record for the supervisor; the oldest goes when there are too many."""
+        if len(self._logs) >= _LOGS_KEPT:
+            self._logs.popleft()
+            self._logs_dropped += 1
+        self._logs.append(LogEntry(record.created, record.levelname, text))
+
+    # -- for the runner ---------------------------------------------------------------------
+
+    def watch(self, job: DAQJob, *, interruptible: bool) -> None:
+        """The job exists: guard its loop, say that it runs, let it receive telemetry."""
+        self._watchdogs.append(job._watchdog)
+        self._watchdog_forces_exit = job.watchdog_force_exit
+        self._job = job
+        if interruptible:
+            self._interrupt.arm()
+        self._lifeline.send(JobRunning())
+
+    @property
+    def stop_reason(self) -> str:
+        """What the supervisor gave as reason; empty when it did not ask."""
+        return self._stop_reason
+
+    def work_is_over(self) -> None:
+        """``start()`` has ended: nothing is interrupted any more."""
+        self._interrupt.disarm()
+
+    def close(self) -> None:
+        """Send the last statistics and log records, let go of everything; idempotent."""
+        self._closing.set()
+        self._service.join(timeout=2.0)
+        if self.stream is not None:
+            self.stream.inbox.close()
+        self._outbox.close()
+
+    # -- the service thread -----------------------------------------------------------------
+
+    def _serve(self) -> None:
+        # Contexts are made after the fork, sockets live in one thread: this one.
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        telemetry = TelemetryPublisher(context, publish_endpoint(self._runtime))
+        subscriber: TelemetrySubscriber | None = None
+        poller = zmq.Poller()
+        poller.register(telemetry.socket, zmq.POLLIN)
+        poller.register(self._lifeline.fileno(), zmq.POLLIN)
+        next_stats = time.monotonic() + _STATS_SECONDS
+        stop_seen: float | None = None
+        process = psutil.Process()
+        while True:
+            is_last = self._closing.is_set()
+            ready = dict(poller.poll(0 if is_last else int(TICK_SECONDS * 1000)))
+            now = time.monotonic()
+            self._ring.beat(time.monotonic_ns())
+            telemetry.look_at_subscriptions()
+            if self._lifeline.fileno() in ready and not self._hear():
+                poller.unregister(self._lifeline.fileno())
+            if self.stopping.is_set():
+                stop_seen = stop_seen or now
+                if now - stop_seen > _INTERRUPT_AFTER_SECONDS:
+                    stop_seen = now
+                    self._interrupt.strike()
+            if subscriber is None and self._job is not None:
+                subscriber = self._subscribe(context, self._job, poller)
+            if subscriber is not None:
+                self._take_telemetry(subscriber)
+            self._check_watchdogs()
+            self._send_logs(telemetry)
+            if now >= next_stats or is_last:
+                next_stats = max(next_stats + _STATS_SECONDS, now)
+                self._send_stats(telemetry, process)
+            while self._telemetry_out:
+                telemetry.send(*self._telemetry_out.popleft())
+            if is_last:
+                break
+        telemetry.close()
+        if subscriber is not None:
+            subscriber.close()
+        context.term()
+
+    def _hear(self) -> bool:
+        """Take what the supervisor says; ``False`` when it is gone."""
+        while True:
+            try:
+                message = self._lifeline.receive()
+            except BlockingIOError:
+                return True
+            if message is None:
+                # The supervisor died. What was published is in the rings; so end at once,
+                # before a successor starts this job again.
+                os._exit(1)
+            if isinstance(message, StopRequest):
+                self._stop_reason = message.reason
+                self.drain = message.drain
+                self.stopping.set()
+
+    def _subscribe(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", job: DAQJob, poller: zmq.Poller
+    ) -> TelemetrySubscriber | None:
+        topics = [topic for topic in job.topics_to_subscribe if Topic.is_telemetry(topic)]
+        if not topics:
+            return None
+        subscriber = TelemetrySubscriber(context, subscribe_endpoint(self._runtime), topics)
+        poller.register(subscriber.socket, zmq.POLLIN)
+        return subscriber
+
+    def _take_telemetry(self, subscriber: TelemetrySubscriber) -> None:
+        job = self._job
+        for topic, body in subscriber.receive(at_most=1_000):
+            try:
+                message = codec.decode(body, DAQJobMessage)
+            except CodecError as error:
+                self._log.debug("telemetry on %s dropped: %s", topic, error)
+                continue
+            now_ns = time.time_ns()
+            sent_ns = int(message.timestamp.timestamp() * 1e9) if message.timestamp else now_ns
+            self.counters.took(len(body), sent_ns, now_ns)
+            try:
+                if job is not None and not self.stopping.is_set():
+                    job.handle_message(message)
+            except Exception:  # noqa: BLE001 - telemetry is no reason for a job to end
+                self._log.exception("handling %s failed", type(message).__name__)
+
+    def _check_watchdogs(self) -> None:
+        for watchdog in self._watchdogs:
+            if watchdog.is_triggered():
+                self._log.error(
+                    "watchdog: the job's loop was silent for more than %g s",
+                    watchdog.timeout_seconds,
+                )
+                if self._watchdog_forces_exit:
+                    os._exit(WATCHDOG_EXIT_CODE)
+                watchdog.reset()
+
+    def _send_logs(self, telemetry: TelemetryPublisher) -> None:
+        if not self._logs:
+            return
+        topic = Topic.logs(self._spec.supervisor.supervisor_id, self.unique_id).encode()
+        while self._logs:
+            entries = [self._logs.popleft() for _ in range(min(len(self._logs), 1_000))]
+            batch = LogBatch(self.unique_id, self._logs_dropped, entries)
+            telemetry.send(topic, msgspec.msgpack.encode(batch))
+
+    def _send_stats(self, telemetry: TelemetryPublisher, process: psutil.Process) -> None:
+        counters = self.counters
+        report = DAQJobMessageStatsReport(
+            unique_id=self.unique_id,
+            instance_id=self.instance_id,
+            messages_in=counters.messages_in,
+            bytes_in=counters.bytes_in,
+            messages_out=counters.messages_out,
+            bytes_out=counters.bytes_out,
+            last_in=utc(counters.last_in_ns),
+            last_out=utc(counters.last_out_ns),
+            topics_out=dict(counters.topics_out),
+            unrouted=counters.unrouted,
+            lost=self.stream.unreadable if self.stream is not None else 0,
+            logs_dropped=self._logs_dropped,
+            latency=counters.take_latency(),
+            resources=_resources(process),
+            condition=self._condition,
+        )
+        topic = Topic.stats(self._spec.supervisor.supervisor_id, self.unique_id)
+        telemetry.send(topic.encode(), codec.encode(report))
+
+    def _report_set_aside(self, report: RecordSetAside) -> None:
+        self._lifeline.send(report)
+
+
+def _resources(process: psutil.Process) -> DAQJobResourceStats:
+    memory = process.memory_info()
+    return DAQJobResourceStats(
+        cpu_percent=process.cpu_percent(),
+        rss_mb=memory.rss / 1e6,
+        private_mb=max(0, memory.rss - getattr(memory, "shared", 0)) / 1e6,
+    )

@@ -1,0 +1,1 @@
+"""The jobs that come with ENRGDAQ, one idea a file."""

@@ -1,0 +1,255 @@
+"""The CSV store."""
+
+import csv
+import io
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import zstandard
+
+from enrgdaq.daq.store.base import DAQJobStore
+from enrgdaq.daq.store.journal import (
+    AppendFile,
+    SnapshotFile,
+    read_journal,
+)
+from enrgdaq.daq.store.models import (
+    DAQJobMessageStore,
+    DAQJobMessageStorePyArrow,
+    DAQJobMessageStoreTabular,
+    DAQJobStoreConfigBase,
+    DAQJobStoreConfigCSV,
+)
+from enrgdaq.daq.store.paths import data_path
+from enrgdaq.errors import StoreError
+
+_OPEN_FILES: Final = 64  # more than a day and a tag per producer; the oldest is closed
+_MOST_PARTS: Final = 1_000
+_NO_HEADER: Final = pacsv.WriteOptions(include_header=False)
+
+
+class DAQJobStoreCSV(DAQJobStore):
+    """Writes rows into CSV files, each row once, whatever is killed when."""
+
+    allowed_store_config_types: ClassVar[list[type[DAQJobStoreConfigBase]]] = [DAQJobStoreConfigCSV]
+
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self._files: OrderedDict[Path, _CSVFile] = OrderedDict()
+        self._parts: dict[tuple[Path, tuple[str, ...]], Path] = {}
+
+    def store(self, message: DAQJobMessageStore) -> None:
+        """Turn the message into CSV bytes and keep them for the file that they belong to."""
+        settings = message.store_config.csv
+        if settings is None:
+            return
+        columns, body = _csv_rows(message)
+        if settings.overwrite:
+            path = self._path(settings, message, part=1)
+            snapshot = self._open(path, lambda: _Snapshot(path, settings.use_zstd))
+            snapshot.put(columns, body, self)
+            return
+        path = self._part_for(settings, message, columns)
+        self._open(path, lambda: _Append(path, columns, settings.use_zstd)).put(columns, body, self)
+
+    def flush(self) -> None:
+        """Write what was kept, file by file."""
+        known = self.known_rings
+        for file in self._files.values():
+            file.flush(known)
+        while len(self._files) > _OPEN_FILES:
+            path, file = self._files.popitem(last=False)
+            file.close()
+            self._parts = {key: part for key, part in self._parts.items() if part != path}
+
+    def free(self) -> None:
+        """Close all files."""
+        while self._files:
+            self._files.popitem()[1].close()
+        super().free()
+
+    def _open(self, path: Path, make: Any) -> "_CSVFile":
+        file: _CSVFile | None = self._files.get(path)
+        if file is None:
+            file = self._files[path] = make()
+        self._files.move_to_end(path)
+        return file
+
+    def _path(self, settings: DAQJobStoreConfigCSV, message: Any, part: int) -> Path:
+        path = data_path(
+            self.out_dir,
+            settings.file_path,
+            add_date=settings.add_date,
+            timestamp=message.timestamp,
+            tag=message.tag,
+            part=part,
+        )
+        if settings.use_zstd and path.suffix != ".zst":
+            path = path.with_name(path.name + ".zst")
+        return path
+
+    def _part_for(self, settings: DAQJobStoreConfigCSV, message: Any, columns: list[str]) -> Path:
+        """The file with these columns: other columns go to another part, never mixed."""
+        first = self._path(settings, message, part=1)
+        key = (first, tuple(columns))
+        if key in self._parts:
+            return self._parts[key]
+        for part in range(1, _MOST_PARTS):
+            path = self._path(settings, message, part)
+            found = self._columns_of(path)
+            if found is None or found == columns:
+                if part > 1:
+                    self.log.warning(
+                        "%s from %s has other columns than before (%s); its rows go to %s",
+                        settings.file_path,
+                        message.daq_job_info.unique_id if message.daq_job_info else "unknown",
+                        ", ".join(columns),
+                        path,
+                    )
+                self._parts[key] = path
+                return path
+        raise StoreError(
+            f"{first} has {_MOST_PARTS} parts with different columns; choose a new name"
+        )
+
+    def _columns_of(self, path: Path) -> list[str] | None:
+        """Columns of the file as it is, open or on disk; ``None`` when it is new or empty."""
+        if path in self._files:
+            return self._files[path].columns
+        if not path.exists() or path.stat().st_size == 0:
+            return None
+        journal = read_journal(path)
+        if journal is not None and journal.columns is not None:
+            return journal.columns if journal.length else None
+        return _header_of(path)
+
+
+class _CSVFile:
+    """What appending files and snapshots have in common."""
+
+    columns: list[str] | None = None
+
+    def put(self, columns: list[str], body: bytes, store: DAQJobStore) -> None:
+        raise TypeError
+
+    def flush(self, known_rings: set[str]) -> None:
+        raise TypeError
+
+    def close(self) -> None:
+        raise TypeError
+
+
+class _Append(_CSVFile):
+    def __init__(self, path: Path, columns: list[str], use_zstd: bool) -> None:
+        self.columns = columns
+        self._path = path
+        self._compressor = zstandard.ZstdCompressor() if use_zstd else None
+        self._rows: list[bytes] = []
+        self._waiting: list[tuple[bytes, Any]] = []
+        self._file: AppendFile | None = None
+
+    def put(self, columns: list[str], body: bytes, store: DAQJobStore) -> None:
+        self._waiting.append((body, store.position))
+
+    def flush(self, known_rings: set[str]) -> None:
+        if not self._waiting and (self._file is None or not self._file.is_dirty):
+            return
+        if self._file is None:
+            # Opened here and not before: a full disk is waited for in a flush.
+            self._file = AppendFile(self._path, self.columns)
+        file = self._file
+        fresh = [(body, at) for body, at in self._waiting if not file.has(at)]
+        if fresh:
+            rows = b"".join(body for body, _ in fresh)
+            if file.is_empty:
+                rows = _header_line(self.columns or []) + rows
+            # One zstd frame a flush, so that the file is whole after every flush.
+            file.add(self._compressor.compress(rows) if self._compressor else rows, None)
+        for _, position in self._waiting:
+            if not file.has(position):
+                file.add(b"", position)
+        self._waiting.clear()
+        file.flush(known_rings)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class _Snapshot(_CSVFile):
+    def __init__(self, path: Path, use_zstd: bool) -> None:
+        self._path = path
+        self._compressor = zstandard.ZstdCompressor() if use_zstd else None
+        self._latest: dict[str, tuple[bytes, Any]] = {}
+        self._file: SnapshotFile | None = None
+
+    def put(self, columns: list[str], body: bytes, store: DAQJobStore) -> None:
+        self._latest.pop(store.position.ring_uuid, None)
+        self._latest[store.position.ring_uuid] = (_header_line(columns) + body, store.position)
+
+    def flush(self, known_rings: set[str]) -> None:
+        if self._file is None:
+            self._file = SnapshotFile(self._path)
+        for content, position in self._latest.values():
+            data = self._compressor.compress(content) if self._compressor else content
+            self._file.put(data, position)
+        self._latest.clear()
+        self._file.flush(known_rings)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _csv_rows(message: DAQJobMessageStore) -> tuple[list[str], bytes]:
+    """Columns and CSV lines of a message."""
+    if isinstance(message, DAQJobMessageStorePyArrow):
+        table = _flat(message.get_table())
+        sink = pa.BufferOutputStream()
+        pacsv.write_csv(table, sink, _NO_HEADER)
+        return table.column_names, sink.getvalue().to_pybytes()
+    if isinstance(message, DAQJobMessageStoreTabular):
+        rows: Any = message.data or ()
+        if message.data_columns is not None:
+            rows = zip(*(message.data_columns[key] for key in message.keys), strict=True)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        return list(message.keys), text.getvalue().encode()
+    raise StoreError(f"{type(message).__name__} has no rows for a CSV file; use the raw store")
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """Columns as CSV can hold them: lists and structs become JSON text."""
+    import json
+
+    for index, field in enumerate(table.schema):
+        kind = field.type
+        if pa.types.is_dictionary(kind):
+            table = table.set_column(index, field.name, table.column(index).cast(kind.value_type))
+        elif pa.types.is_nested(kind):
+            texts = [
+                None if value is None else json.dumps(value, default=str)
+                for value in table.column(index).to_pylist()
+            ]
+            table = table.set_column(index, field.name, pa.array(texts, pa.string()))
+    return table
+
+
+def _header_line(columns: list[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(columns)
+    return text.getvalue().encode()
+
+
+def _header_of(path: Path) -> list[str]:
+    """First line of a CSV file that has no journal."""
+    with path.open("rb") as file:
+        stream: Any = file
+        if path.suffix == ".zst":
+            stream = zstandard.ZstdDecompressor().stream_reader(file)
+        beginning = stream.read(1 << 16)
+    lines = beginning.decode("utf-8-sig", errors="replace").splitlines()
+    return next(csv.reader(lines), [])

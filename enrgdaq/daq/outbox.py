@@ -1,0 +1,154 @@
+"""The way out of a job: messages into its ring, bells to whoever may be asleep."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from enrgdaq.daq.counters import Counters
+from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
+from enrgdaq.daq.packing import PackedMessage, pack, split, topics_of
+from enrgdaq.daq.store.models import DAQJobMessageStore
+from enrgdaq.daq.watchdog import Watchdog
+from enrgdaq.transport.bell import BellRinger
+from enrgdaq.transport.ring import RingFile, RingWriter, layout
+from enrgdaq.transport.routes import Routes, load_routes
+
+_SHORTEST_WAIT = 0.0002  # seconds; doubles up to the longest
+_LONGEST_WAIT = 0.005
+
+
+class Outbox:
+    """Publishes into one ring. Safe to use from all threads of the job."""
+
+    def __init__(
+        self,
+        ring: RingFile,
+        routes_path: Path,
+        counters: Counters,
+        stopping: threading.Event,
+        watchdogs: list[Watchdog],
+        log: logging.Logger,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._ring = ring
+        self._routes_path = routes_path
+        self._counters = counters
+        self._stopping = stopping
+        self._watchdogs = watchdogs
+        self._log = log
+        self._ringer = BellRinger()
+        self._routes = Routes()
+        self._masks: dict[tuple[str, ...], int] = {}
+        self._bells: dict[int, str] = {}
+        self._warn_after = 0.0
+        self._unrouted_since = 0
+        self._writer = RingWriter(ring, self._look_at_routes)
+
+    def publish(self, message: DAQJobMessage) -> None:
+        """Write a message into the ring, cut by rows where it is large.
+
+        Raises :class:`DAQJobStopError` when told to stop while it waits for room.
+        """
+        topics = topics_of(message)
+        self._publish(message, topics, pack(message))
+
+    def close(self) -> None:
+        """Let go of the ring; idempotent."""
+        self._ringer.close()
+        self._ring.close()
+
+    def _publish(
+        self, message: DAQJobMessage, topics: tuple[str, ...], packed: PackedMessage
+    ) -> None:
+        size = layout.record_size(len(packed.header), packed.payload_length)
+        largest = self._ring.capacity // 4
+        if size > largest:
+            parts = split(message, -(-size // largest) + 1)
+            if len(parts) > 1:
+                for part in parts:
+                    self._publish(part, topics, pack(part))
+                return
+        with self._lock:
+            self._write(message, topics, packed)
+
+    def _write(
+        self, message: DAQJobMessage, topics: tuple[str, ...], packed: PackedMessage
+    ) -> None:
+        writer = self._writer
+        writer.refresh_rows()
+        mask = self._masks.get(topics)
+        if mask is None:
+            mask = self._mask(topics)
+        if not mask:
+            self._nobody_takes(message, topics)
+            return
+        space = writer.reserve(len(packed.header), packed.payload_length)
+        if space is None:
+            space = self._wait_for_room(packed)
+            # Rows may have changed meanwhile.
+            mask = self._masks.get(topics) or self._mask(topics)
+        packed.fill(space)
+        now_ns = time.time_ns()
+        start, sequence = writer.commit(
+            mask=mask, kind=packed.kind, header=packed.header, timestamp_ns=now_ns
+        )
+        for row in writer.sleepers(mask, start):
+            self._ringer.ring(self._bells[row])
+        message.id = f"{self._ring.identity.uuid}:{sequence}"
+        self._counters.sent(topics, packed.payload_length, packed.rows, now_ns)
+
+    def _wait_for_room(self, packed: PackedMessage) -> memoryview:
+        began = time.monotonic_ns()
+        counted = began
+        delay = _SHORTEST_WAIT
+        try:
+            while True:
+                if self._stopping.wait(delay):
+                    raise DAQJobStopError("stopped while it waited for room in its ring")
+                for watchdog in self._watchdogs:
+                    watchdog.reset()
+                space = self._writer.reserve(len(packed.header), packed.payload_length)
+                if space is not None:
+                    return space
+                delay = min(2 * delay, _LONGEST_WAIT)
+                now = time.monotonic_ns()
+                if now - counted > 250_000_000:
+                    # Shown while it lasts, not only when it is over.
+                    self._writer.add_waited(now - counted)
+                    counted = now
+        finally:
+            self._writer.add_waited(time.monotonic_ns() - counted)
+
+    def _mask(self, topics: tuple[str, ...]) -> int:
+        mask = 0
+        for consumer in self._routes.targets(topics):
+            row = self._ring.row_of(consumer.name)
+            if row is not None:
+                mask |= 1 << row
+                self._bells[row] = consumer.bell
+        if len(self._masks) > 10_000:
+            self._masks.clear()
+        self._masks[topics] = mask
+        return mask
+
+    def _look_at_routes(self) -> None:
+        self._routes = load_routes(self._routes_path)
+        self._masks = {}
+        self._bells = {}
+
+    def _nobody_takes(self, message: DAQJobMessage, topics: tuple[str, ...]) -> None:
+        if not isinstance(message, DAQJobMessageStore):
+            return
+        self._counters.unrouted += 1
+        self._unrouted_since += 1
+        now = time.monotonic()
+        if now >= self._warn_after:
+            self._warn_after = now + 60
+            self._log.warning(
+                "%d message(s) for %s were not stored: no job takes them; add one, such as"
+                ' a file with daq_job_type = "DAQJobStoreCSV"',
+                self._unrouted_since,
+                ", ".join(topics) or "no topic",
+            )
+            self._unrouted_since = 0

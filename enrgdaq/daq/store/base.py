@@ -1,0 +1,162 @@
+"""DAQJobStore: batches messages, makes them durable, and only then lets go of them."""
+
+import errno
+import time
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final
+
+from msgspec import Meta
+
+from enrgdaq.daq.base import DAQJob
+from enrgdaq.daq.host import ProcessHost
+from enrgdaq.daq.models import DAQJobConfig, DAQJobMessage
+from enrgdaq.daq.store.journal import Position
+from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfigBase
+from enrgdaq.daq.topics import Topic
+from enrgdaq.errors import TransportError
+from enrgdaq.transport.bell import LOOK_SECONDS
+
+_WAIT_FOR: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE})
+_RETRY_SECONDS: Final = 1.0
+_WARN_SECONDS: Final = 60.0
+
+
+class DAQJobStoreJobConfig(DAQJobConfig, kw_only=True):
+    """Keys of every store's own file."""
+
+    out_dir: Annotated[str, Meta(description="folder for this store's files")] = "out/"
+    flush_interval_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="longest time that rows wait in memory")
+    ] = 1.0
+    flush_size_mb: Annotated[
+        float, Meta(gt=0, description="flush when so much has come in, MiB")
+    ] = 32.0
+
+
+class DAQJobStore(DAQJob):
+    """Base of all stores.
+
+    Subclasses write :meth:`store` (keep a message in memory, ready to be written) and
+    :meth:`flush` (make all that was kept durable, with the watermark of :attr:`position`).
+    Both run on one thread. A record's memory is reused only after the flush.
+    """
+
+    config_type = DAQJobStoreJobConfig
+    config: DAQJobStoreJobConfig
+    allowed_message_in_types: ClassVar[list[type[DAQJobMessage]]] = [DAQJobMessageStore]
+    allowed_store_config_types: ClassVar[list[type[DAQJobStoreConfigBase]]] = []
+
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self.topics_to_subscribe.append(Topic.store(type(self).__name__))
+        self.out_dir = Path(config.out_dir)
+        self.position = Position("", 0)
+        """Where the message at hand comes from."""
+        self._pending = False
+        self._pending_bytes = 0
+        self._flushed_at = time.monotonic()
+        self._warn_after = 0.0
+
+    @property
+    def known_rings(self) -> set[str]:
+        """Rings whose watermarks must be kept."""
+        stream = self._host.stream if isinstance(self._host, ProcessHost) else None
+        return stream.inbox.uuids() if stream is not None else {self.position.ring_uuid}
+
+    # -- what stores write ------------------------------------------------------------------
+
+    def store(self, message: DAQJobMessageStore) -> None:
+        """Keep one message for the next flush. Must not write anything yet."""
+        raise TypeError(f"{type(self).__name__} must define store()")
+
+    def flush(self) -> None:
+        """Make all that was kept durable. ``OSError`` of a full or lost disk is tried again."""
+        raise TypeError(f"{type(self).__name__} must define flush()")
+
+    # -- the loop ---------------------------------------------------------------------------
+
+    def handle_message(self, message: DAQJobMessage) -> bool:
+        """Keep one message, if it is for this kind of store."""
+        if not super().handle_message(message) or not isinstance(message, DAQJobMessageStore):
+            return False
+        self.store(message)
+        return True
+
+    def start(self) -> None:
+        """Read, keep, flush, release; until told to stop and, then, until all is drained."""
+        host = self._host
+        if not isinstance(host, ProcessHost) or host.stream is None:
+            raise TransportError(f"{type(self).__name__} has no rings to read")
+        stream = host.stream
+        stream.set_aside_folder = self.out_dir / "set-aside"
+        while True:
+            self._watchdog.reset()
+            for source, reader, record, message in stream.read():
+                self.position = Position(source.uuid, record.end)
+                self.handle_message(message)
+                self._pending = True
+                self._pending_bytes += len(record.payload)
+                # A small ring must not cap the rate at one ring per flush interval.
+                is_half_held = 2 * reader.held_bytes >= source.ring.capacity
+                if is_half_held or self._is_due():
+                    self._flush_and_release()
+            if self._pending and (self._is_due() or self.stopping):
+                self._flush_and_release()
+            if not self._pending:
+                self._release()
+            if not host.may_go_on():
+                break
+            stream.inbox.wait(LOOK_SECONDS)
+        self._flush_and_release()
+
+    def _is_due(self) -> bool:
+        return (
+            self._pending_bytes >= self.config.flush_size_mb * 1e6
+            or time.monotonic() - self._flushed_at >= self.config.flush_interval_seconds
+        )
+
+    def _flush_and_release(self) -> None:
+        if self._pending:
+            self._flush_when_possible()
+        self._pending = False
+        self._pending_bytes = 0
+        self._flushed_at = time.monotonic()
+        self._release()
+
+    def _release(self) -> None:
+        """All that was read is durable, or was not for this store."""
+        host = self._host
+        if isinstance(host, ProcessHost) and host.stream is not None:
+            for reader in host.stream.inbox.readers():
+                if reader.held_bytes:
+                    reader.commit()
+
+    def _flush_when_possible(self) -> None:
+        """Flush; wait for a disk that is full or away, say so, and lose nothing."""
+        while True:
+            try:
+                self.flush()
+            except OSError as error:
+                if error.errno not in _WAIT_FOR:
+                    raise
+                self._say_waiting(error)
+                self._watchdog.reset()
+                # Not self.sleep(): told to stop, a store still tries as long as it may.
+                time.sleep(_RETRY_SECONDS if not self.stopping else _RETRY_SECONDS / 5)
+                continue
+            if self._warn_after:
+                self._warn_after = 0.0
+                self.set_condition("")
+                self.log.warning("writing again")
+            return
+
+    def _say_waiting(self, error: OSError) -> None:
+        self.set_condition(f"waiting for disk: {error.strerror}")
+        now = time.monotonic()
+        if now >= self._warn_after:
+            self._warn_after = now + _WARN_SECONDS
+            self.log.error(
+                "cannot write to %s: %s; its rows wait in the rings until it can",
+                error.filename or self.out_dir,
+                error.strerror,
+            )

@@ -1,0 +1,58 @@
+"""Where a store message's data goes below the store's ``out_dir``. Pure functions."""
+
+import datetime as dt
+import re
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from enrgdaq.errors import StoreError
+
+_TAG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_DOUBLE_SUFFIXES: Final = (".csv.zst", ".csv.gz", ".tar.gz")
+
+
+def check_tag(tag: str | None) -> None:
+    """Raise :class:`StoreError` for a tag that cannot be part of a file name."""
+    if tag is not None and not _TAG.fullmatch(tag):
+        raise StoreError(f"tag {tag!r}: use letters, digits, dot, dash and underscore, at most 80")
+
+
+def check_file_path(file_path: str) -> None:
+    """Raise :class:`StoreError` for a path that leaves the store's folder."""
+    path = PurePosixPath(file_path)
+    if path.is_absolute() or ".." in path.parts or not path.name:
+        raise StoreError(
+            f"file_path {file_path!r} must name a file below the store's out_dir;"
+            " set out_dir of the store to write elsewhere"
+        )
+    if any(ord(character) < 32 or ord(character) == 127 for character in file_path):
+        raise StoreError(f"file_path {file_path!r} has control characters")
+
+
+def data_path(
+    out_dir: Path,
+    file_path: str,
+    *,
+    add_date: bool,
+    timestamp: dt.datetime,
+    tag: str | None = None,
+    part: int = 1,
+) -> Path:
+    """File for a message: ``out_dir/sub/YYYY-MM-DD_name_tag.part2.ext``.
+
+    The date is the UTC date of the *record*, so that a replay after midnight goes where the
+    first attempt went.
+    """
+    check_file_path(file_path)
+    check_tag(tag)
+    path = PurePosixPath(file_path)
+    name = path.name
+    suffix = next((s for s in _DOUBLE_SUFFIXES if name.endswith(s)), path.suffix)
+    stem = name[: len(name) - len(suffix)] if suffix else name
+    if tag is not None:
+        stem = f"{stem}_{tag}"
+    if part > 1:
+        stem = f"{stem}.part{part}"
+    if add_date:
+        stem = f"{timestamp.astimezone(dt.UTC):%Y-%m-%d}_{stem}"
+    return out_dir / path.parent / f"{stem}{suffix}"

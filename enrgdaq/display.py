@@ -1,0 +1,219 @@
+"""Text for the terminal: status tables, explanations of job types, rings."""
+
+import enum
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from enrgdaq.control.protocol import JobStatus, Snapshot
+from enrgdaq.daq.base import DAQJob
+from enrgdaq.daq.config_check import describe_type, metas_of, struct_in
+from enrgdaq.errors import EnrgdaqError
+from enrgdaq.transport.ring import RingFile
+
+
+def status_text(snapshot: Snapshot) -> str:
+    """The state of a node in a screenful of plain text."""
+    node = snapshot.supervisor
+    lines = [
+        f"{node.id}: {node.state}, {node.jobs_running} of {node.jobs_total} jobs run,"
+        f" {number(node.rate_messages)} msg/s, {size(node.rate_bytes)}/s,"
+        f" up {duration(node.now - node.started)}, disk free {size(node.disk_free_bytes)}",
+        *(f"  ! {problem}" for problem in node.problems),
+        "",
+        *table(
+            ["JOB", "TYPE", "STATE", "IN/S", "OUT/S", "AGE", "QUEUED", "WAITED", "RST", "LOST"],
+            [_job_cells(job) for job in snapshot.jobs],
+        ),
+    ]
+    if snapshot.topics:
+        lines += [
+            "",
+            *table(
+                ["TOPIC", "MSG/S", "ROWS/S", "BYTES/S", "MESSAGES", "ROWS"],
+                [
+                    [
+                        topic.topic,
+                        number(topic.rate_messages),
+                        number(topic.rate_rows),
+                        size(topic.rate_bytes),
+                        str(topic.messages),
+                        str(topic.rows),
+                    ]
+                    for topic in snapshot.topics
+                ],
+            ),
+        ]
+    return "\n".join(lines)
+
+
+def _job_cells(job: JobStatus) -> list[str]:
+    return [
+        job.id,
+        job.type,
+        f"{job.state}, stale" if job.is_stale else job.state,
+        number(job.rate_in),
+        number(job.rate_out),
+        "-" if job.age_seconds is None else duration(job.age_seconds),
+        size(job.queued_bytes),
+        duration(job.backpressure_seconds),
+        str(job.restarts),
+        str(job.lost),
+    ]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns side by side, each as wide as its widest cell; numbers to the right."""
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+    is_number = [
+        all(not cell or cell[0].isdigit() or cell == "-" for cell in c[1:]) for c in columns
+    ]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(cells, widths, is_number, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    return [line(row) for row in (header, *rows)]
+
+
+def number(value: float) -> str:
+    """``0``, ``0.5``, ``12.3``, ``4 567``"""
+    if value >= 1000:
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.1f}".rstrip("0").rstrip(".") if value else "0"
+
+
+def size(count: float) -> str:
+    """Bytes with a decimal unit: ``1.5 MB``."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")
+
+
+def duration(seconds: float) -> str:
+    """``0 s``, ``2.5 s``, ``3 min``, ``2 h 05 min``, ``4 d 03 h``"""
+    if seconds < 60:
+        return f"{seconds:.1f}".rstrip("0").rstrip(".") + " s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours:02d} h"
+
+
+def job_type_text(name: str, job_class: type[DAQJob]) -> str:
+    """What a job type does and which keys its file may have."""
+    lines = [name, "", *(line.rstrip() for line in _paragraph(job_class.__doc__)), "", "keys:"]
+    lines += _explain(job_class.config_type, "")
+    return "\n".join(lines)
+
+
+def job_type_template(name: str, job_class: type[DAQJob]) -> str:
+    """A TOML file to start from: required keys open, the others as comments."""
+    lines = [f"# {line}".rstrip() for line in _paragraph(job_class.__doc__)]
+    lines += ["", f'daq_job_type = "{name}"']
+    tables: list[str] = []
+    for field in msgspec.structs.fields(job_class.config_type):
+        if field.encode_name == "daq_job_type":
+            continue
+        struct = struct_in(field.type)
+        if struct is not None:
+            tables += ["", *_template_table(field.encode_name, struct, required=field.required)]
+            continue
+        lines += ["", *_template_key(field, "")]
+    return "\n".join(lines + tables)
+
+
+def _template_table(name: str, struct: Any, *, required: bool) -> list[str]:
+    inner = msgspec.structs.fields(struct)
+    nested = [(f, struct_in(f.type)) for f in inner if struct_in(f.type) is not None]
+    if nested:
+        # A store config: the backends are tables of their own, all optional.
+        lines = [f"# One or more of the backends of {name}:"] if required else []
+        for field, table_type in nested:
+            lines += _template_table(f"{name}.{field.encode_name}", table_type, required=False)
+        return lines
+    mark = "" if required else "# "
+    lines = [f"{mark}[{name}]"]
+    for field in inner:
+        lines += _template_key(field, mark)
+    return lines
+
+
+def _template_key(field: msgspec.structs.FieldInfo, mark: str) -> list[str]:
+    text = _description(field.type)
+    comment = (
+        f"# {text} ({describe_type(field.type)})" if text else f"# {describe_type(field.type)}"
+    )
+    if field.required:
+        return [comment, f"{mark}{field.encode_name} = "]
+    return [comment, f"# {field.encode_name} = {_toml(_default(field))}"]
+
+
+def _explain(struct: Any, prefix: str) -> list[str]:
+    lines = []
+    for field in msgspec.structs.fields(struct):
+        key = f"{prefix}{field.encode_name}"
+        default = "required" if field.required else f"default: {_toml(_default(field))}"
+        lines.append(f"  {key}: {describe_type(field.type)}; {default}")
+        text = _description(field.type)
+        if text:
+            lines.append(f"      {text}")
+        inner = struct_in(field.type)
+        if inner is not None:
+            lines += _explain(inner, f"{key}.")
+    return lines
+
+
+def _description(expected: Any) -> str:
+    return next((meta.description for meta in metas_of(expected) if meta.description), "")
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default
+
+
+def _toml(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, enum.Enum):
+        return f'"{value.value}"'
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, msgspec.Struct):
+        return "its defaults"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+    return str(value)
+
+
+def _paragraph(text: str | None) -> list[str]:
+    import inspect
+
+    return inspect.cleandoc(text or "").splitlines()
+
+
+def ring_text(path: Path) -> str:
+    """One ring file: whose, how large, who is owed how much."""
+    try:
+        ring = RingFile.open(path)
+    except EnrgdaqError as error:
+        return str(error)
+    owed = ", ".join(f"{c.name} {size(c.lag_bytes)}" for c in ring.consumers() if c.is_owed)
+    ring.close()
+    return f"{path}: {ring.identity.producer}, {size(ring.capacity)}; owed: {owed or 'nothing'}"

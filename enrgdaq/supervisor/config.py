@@ -1,0 +1,168 @@
+"""Reads a folder of TOML files. Imports no user code."""
+
+import socket
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from enrgdaq.daq.config_check import Mistake, read_config
+from enrgdaq.daq.registry import Registry
+from enrgdaq.daq.spec import ClassRef
+from enrgdaq.errors import ConfigurationError
+from enrgdaq.models import SupervisorConfig, SupervisorInfo
+
+SUPERVISOR_FILE: Final = "supervisor.toml"
+JOBS_FOLDER: Final = "jobs"
+_LONGEST_ID: Final = 63
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """One job's TOML file, read but not yet checked against its class."""
+
+    path: Path
+    unique_id: str
+    job_class: ClassRef
+    raw: dict[str, Any]
+    text: str
+
+
+@dataclass
+class ConfigFolder:
+    """What a folder of configs says, with all that is wrong in it so far."""
+
+    path: Path
+    supervisor: SupervisorConfig
+    jobs: list[JobFile] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_folder(path: Path) -> ConfigFolder:
+    """Read ``supervisor.toml`` and every other ``*.toml`` directly in a folder.
+
+    Raises :class:`ConfigurationError` when the folder itself cannot be read.
+    """
+    if not path.is_dir():
+        raise ConfigurationError(
+            f"{path}: no such folder; name the folder with your job files by --daq-job-config-path"
+        )
+    folder = ConfigFolder(path=path, supervisor=_default_supervisor())
+    _read_supervisor(folder)
+    registry = Registry(path / JOBS_FOLDER)
+    for script, reason in registry.problems:
+        folder.mistakes.append(Mistake(file=script, text=reason))
+    for file in sorted(path.glob("*.toml")):
+        if file.name != SUPERVISOR_FILE:
+            _read_job(folder, file, registry)
+    _find_double_ids(folder)
+    if not folder.jobs and not folder.mistakes:
+        folder.mistakes.append(Mistake(file=str(path), text="no job files (*.toml) in this folder"))
+    return folder
+
+
+def supervisor_of(path: Path) -> SupervisorConfig:
+    """The settings of ``supervisor.toml`` alone; defaults where it is missing or wrong.
+
+    For clients, which only need to know whom to ask.
+    """
+    folder = ConfigFolder(path=path, supervisor=_default_supervisor())
+    _read_supervisor(folder)
+    return folder.supervisor
+
+
+def _default_supervisor() -> SupervisorConfig:
+    host = socket.gethostname().split(".")[0]
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in host)
+    return SupervisorConfig(info=SupervisorInfo(supervisor_id=name.strip("-_")[:40] or "enrgdaq"))
+
+
+def _read_supervisor(folder: ConfigFolder) -> None:
+    file = folder.path / SUPERVISOR_FILE
+    default = folder.supervisor
+    if not file.exists():
+        folder.warnings.append(
+            f"{file} is missing: this node is called {default.supervisor_id!r}, after the host"
+        )
+        return
+    raw = _read_toml(folder, file)
+    if raw is None:
+        return
+    table, _ = raw
+    table.setdefault("info", {})
+    if isinstance(table["info"], dict):
+        table["info"].setdefault("supervisor_id", default.supervisor_id)
+    config, mistakes = read_config(SupervisorConfig, table, str(file))
+    folder.mistakes.extend(mistakes)
+    folder.supervisor = config or default
+
+
+def _read_job(folder: ConfigFolder, file: Path, registry: Registry) -> None:
+    found = _read_toml(folder, file)
+    if found is None:
+        return
+    raw, text = found
+
+    def note(key: str, reason: str) -> None:
+        folder.mistakes.append(Mistake(file=str(file), key=key, text=reason))
+
+    job_type = raw.get("daq_job_type")
+    if not isinstance(job_type, str):
+        note(
+            "daq_job_type",
+            f"missing; expected the class name of a job, such as {', '.join(registry.names())}",
+        )
+        return
+    unique_id = raw.get("daq_job_unique_id", file.stem)
+    if not isinstance(unique_id, str) or not is_usable_id(unique_id):
+        note(
+            "daq_job_unique_id",
+            f"{unique_id!r} cannot name a job: use letters, digits, dot, dash and underscore,"
+            f" at most {_LONGEST_ID} (it is the file's name unless the key is set)",
+        )
+        return
+    try:
+        job_class = registry.find(job_type)
+    except ConfigurationError as error:
+        note("daq_job_type", str(error))
+        return
+    folder.jobs.append(
+        JobFile(path=file, unique_id=unique_id, job_class=job_class, raw=raw, text=text)
+    )
+
+
+def is_usable_id(unique_id: str) -> bool:
+    """Whether a job may be called so: it becomes a file name and a word on a terminal."""
+    allowed = unique_id.isascii() and all(c.isalnum() or c in "._-" for c in unique_id)
+    return allowed and 0 < len(unique_id) <= _LONGEST_ID and unique_id[0].isalnum()
+
+
+def _read_toml(folder: ConfigFolder, file: Path) -> tuple[dict[str, Any], str] | None:
+    try:
+        # utf-8-sig: editors on Windows put a mark before the first character.
+        text = file.read_bytes().decode("utf-8-sig")
+        return tomllib.loads(text), text
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}"
+    except tomllib.TOMLDecodeError as error:
+        reason = f"is not TOML: {error}"
+    folder.mistakes.append(Mistake(file=str(file), text=reason))
+    return None
+
+
+def _find_double_ids(folder: ConfigFolder) -> None:
+    first: dict[str, Path] = {}
+    for job in folder.jobs:
+        # Names become files, and some file systems do not tell "CSV" from "csv".
+        other = first.setdefault(job.unique_id.lower(), job.path)
+        if other is not job.path:
+            folder.mistakes.append(
+                Mistake(
+                    file=str(job.path),
+                    key="daq_job_unique_id",
+                    text=f"{job.unique_id!r} is also the name of the job in {other}",
+                )
+            )

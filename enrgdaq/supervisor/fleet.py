@@ -1,0 +1,289 @@
+"""All jobs of a node: starts them, hears them, restarts them, stops them."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from enrgdaq.daq.spec import JobEnding, JobRunning, JobSpec, LifelineMessage, RecordSetAside
+from enrgdaq.errors import ControlError
+from enrgdaq.models import SupervisorConfig
+from enrgdaq.supervisor.audit import AuditTrail
+from enrgdaq.supervisor.child import Child, describe_exit
+from enrgdaq.supervisor.job import Job
+from enrgdaq.supervisor.logs import LogBook
+from enrgdaq.supervisor.loop import Loop
+from enrgdaq.supervisor.places import Places
+from enrgdaq.supervisor.restart import decide
+from enrgdaq.supervisor.rings import NodeRings
+from enrgdaq.supervisor.spawner import Spawner
+from enrgdaq.supervisor.states import LIVE, Happening, JobState
+
+STOP_ORDER: Final = ("source", "processor", "store", "monitor")
+_START_LIMIT_SECONDS: Final = 60.0  # a job that has not said that it runs by then is hung
+_FAULTS: Final = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL}
+_LOG = logging.getLogger(__name__)
+
+
+class Fleet:
+    """The jobs and their processes. All times are monotonic seconds."""
+
+    def __init__(
+        self,
+        jobs: list[Job],
+        config: SupervisorConfig,
+        places: Places,
+        rings: NodeRings,
+        loop: Loop,
+        book: LogBook,
+        audit: AuditTrail,
+        spawner: Callable[[], Spawner],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.jobs = {job.id: job for job in jobs}
+        self._config = config
+        self._places = places
+        self._rings = rings
+        self._loop = loop
+        self._book = book
+        self._audit = audit
+        self._spawner = spawner
+        self._clock = clock
+        self._last_tick = clock()
+        self.is_closing = False
+
+    # -- commands ---------------------------------------------------------------------------
+
+    def start_all(self) -> None:
+        """Start every job, consumers first, so that nobody's first data waits for long."""
+        for kind in reversed(STOP_ORDER):
+            for job in self.of_kind(kind):
+                self._launch(job)
+
+    def start(self, name: str) -> str:
+        """Start a job that does not run. Raises :class:`ControlError` with the reason."""
+        job = self._job(name)
+        if job.state in LIVE:
+            raise ControlError(f"{name} is {job.state.value} already")
+        job.exits.clear()
+        self._launch(job)
+        return f"starting {name}"
+
+    def stop(self, name: str) -> str:
+        """Stop a job and leave it stopped."""
+        job = self._job(name)
+        if job.state is JobState.STOPPED:
+            raise ControlError(f"{name} is stopped already")
+        job.start_again = False
+        self._tell_to_stop(job, "stopped by an operator", drain=False)
+        return f"stopping {name}"
+
+    def restart(self, name: str) -> str:
+        """Stop a job, if it runs, and start it again."""
+        job = self._job(name)
+        if job.state is JobState.STOPPING and job.start_again:
+            raise ControlError(f"{name} is restarting already")
+        job.exits.clear()
+        if job.state not in LIVE:
+            self._launch(job)
+            return f"starting {name}"
+        job.start_again = True
+        self._tell_to_stop(job, "restarted by an operator", drain=False)
+        return f"restarting {name} (process {job.pid})"
+
+    def stop_kind(self, kind: str, *, drain: bool, seconds: float) -> None:
+        """Stop all jobs of a kind."""
+        for job in self.of_kind(kind):
+            job.start_again = False
+            self._tell_to_stop(job, "acquisition is stopped", drain=drain, seconds=seconds)
+
+    def kill_kind(self, kind: str) -> None:
+        """End all processes of a kind now."""
+        for job in self.of_kind(kind):
+            if job.child is not None:
+                job.child.kill("killed: acquisition is stopped")
+
+    def of_kind(self, kind: str) -> list[Job]:
+        """Jobs of a kind, in the order of their names."""
+        return [job for job in self.jobs.values() if job.facts.kind == kind]
+
+    def any_live(self, kind: str | None = None) -> bool:
+        """Whether a process of that kind, or of any, exists."""
+        return any(j.child is not None for j in self.jobs.values() if kind in (None, j.facts.kind))
+
+    # -- what happens -----------------------------------------------------------------------
+
+    def forked(self, number: int, pid: int) -> None:
+        """The forkserver says which process a request became."""
+        for job in self._with_child():
+            if job.child is not None and job.child.number == number:
+                job.child.pid = pid
+
+    def ended(self, pid: int, status: int) -> bool:
+        """The forkserver says that a process ended; whether it was a job's."""
+        for job in self._with_child():
+            if job.child is not None and job.child.pid == pid:
+                self._bury(job, job.child, status)
+                return True
+        return False
+
+    def lost_forkserver(self) -> None:
+        """The forkserver died, and all processes with it."""
+        for job in list(self._with_child()):
+            if job.child is not None:
+                job.child.kill_reason = job.child.kill_reason or "its forkserver was killed"
+                self._bury(job, job.child, -signal.SIGKILL)
+
+    def tick(self) -> None:
+        """Look at clocks: due starts, overdue stops, silent hearts."""
+        now = self._clock()
+        # A supervisor that was itself suspended must not take its jobs for dead.
+        own_stall = max(0.0, now - self._last_tick - 1.0)
+        self._last_tick = now
+        for job in self.jobs.values():
+            child = job.child
+            if child is None:
+                if job.next_start is not None and now >= job.next_start and not self.is_closing:
+                    self._launch(job)
+                continue
+            if own_stall:
+                child.started_at += own_stall
+                if child.stop_deadline is not None:
+                    child.stop_deadline += own_stall
+            if child.stop_deadline is not None:
+                if now >= child.stop_deadline:
+                    child.kill("killed: it did not stop in time")
+            elif own_stall == 0.0:
+                self._check_heart(job, child, now)
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _job(self, name: str) -> Job:
+        if name not in self.jobs:
+            known = ", ".join(self.jobs)
+            raise ControlError(f"no job is called {name!r}; there are {known}")
+        if self.is_closing:
+            raise ControlError("acquisition is being stopped")
+        return self.jobs[name]
+
+    def _with_child(self) -> Iterable[Job]:
+        return [job for job in self.jobs.values() if job.child is not None]
+
+    def _launch(self, job: Job) -> None:
+        job.next_start = None
+        job.start_again = False
+        ring = self._rings.ring_of(job.id)
+        ring.clear_beat()
+        spec = JobSpec(
+            unique_id=job.id,
+            instance_id=job.lives,
+            job_class=job.file.job_class,
+            config=job.file.raw,
+            config_file=str(job.file.path),
+            supervisor=self._config.info,
+            runtime=str(self._places.runtime),
+            ring_path=str(ring.path),
+            sources=self._rings.sources_of(job.id) if job.facts.takes_messages else [],
+            takes_messages=job.facts.takes_messages,
+            set_aside=job.set_aside,
+        )
+        child = Child.start(self._spawner(), spec, self._clock())
+        job.child = child
+        job.lives += 1
+        if job.restarts:
+            job.last_restart = time.time()
+        job.move(Happening.LAUNCHED)
+        child.watch(
+            self._loop,
+            lambda message: self._heard(job, child, message),
+            lambda stream, line: self._printed(job, stream, line),
+        )
+
+    def _tell_to_stop(
+        self, job: Job, reason: str, *, drain: bool, seconds: float | None = None
+    ) -> None:
+        job.next_start = None
+        job.move(Happening.TOLD_TO_STOP)
+        if job.child is not None:
+            grace = self._config.stop_grace_seconds / 2 if seconds is None else seconds
+            job.child.stop(reason, drain=drain, deadline=self._clock() + grace)
+
+    def _heard(self, job: Job, child: Child, message: LifelineMessage) -> None:
+        if isinstance(message, JobRunning):
+            job.move(Happening.READY)
+            _LOG.info("%s runs (process %s)", job.id, child.pid)
+        elif isinstance(message, JobEnding):
+            child.ending = message
+            if message.traceback:
+                self._book.add(job.id, "ERROR", message.traceback, time.time())
+        elif isinstance(message, RecordSetAside):
+            job.records_set_aside += 1
+            self._audit.note("record put aside", job=job.id, text=message.path)
+
+    def _printed(self, job: Job, stream: str, line: str) -> None:
+        self._book.add(job.id, "PRINT" if stream == "stdout" else "ERROR", line, time.time())
+
+    def _check_heart(self, job: Job, child: Child, now: float) -> None:
+        beat = self._rings.ring_of(job.id).beat_ns / 1e9
+        limit = self._config.hung_after_seconds
+        if job.state is JobState.STARTING:
+            if now - child.started_at > max(limit, _START_LIMIT_SECONDS):
+                child.kill("killed: it did not start in time")
+        elif beat and now - beat > limit:
+            child.kill(f"hung: no heartbeat for {now - beat:.0f} s")
+
+    def _bury(self, job: Job, child: Child, status: int) -> None:
+        """A process is gone: say why, and decide what comes next."""
+        now = self._clock()
+        # Its ending may still wait in the lifeline's queue.
+        self._take_last_messages(job, child)
+        child.close(self._loop, lambda stream, line: self._printed(job, stream, line))
+        reason = describe_exit(child, status)
+        was_told = job.state is JobState.STOPPING
+        is_done = was_told or (child.ending is not None and child.ending.is_done)
+        job.record_exit(now, reason, unasked=not is_done)
+        job.child = None
+        job.stats.process_ended()
+        if status in _FAULTS or status > 0:
+            for passed in job.note_crash(self._rings.in_hand(job.id)):
+                self._audit.note("record will be put aside", job=job.id, text=str(passed))
+        if is_done:
+            job.move(Happening.ENDED_AS_TOLD)
+            self._audit.note("stopped", job=job.id, text=reason)
+            _LOG.info("%s has stopped: %s", job.id, reason)
+            if job.start_again and not self.is_closing:
+                self._launch(job)
+            return
+        self._decide_restart(job, now, reason)
+
+    def _decide_restart(self, job: Job, now: float, reason: str) -> None:
+        verdict = decide(
+            list(job.exits),
+            now,
+            self._config.restart,
+            # What holds rows may be owed data, now or a moment later.
+            never_gives_up=job.facts.kind == "store",
+            least_delay=job.facts.restart_offset_seconds,
+        )
+        if verdict.delay_seconds is None:
+            job.move(Happening.ENDED_FOR_GOOD)
+            self._audit.note("failed", job=job.id, text=reason)
+            _LOG.error(
+                "%s has failed for good: %s; start it again when it is mended", job.id, reason
+            )
+            return
+        job.move(Happening.ENDED_WILL_RETRY)
+        job.next_start = now + verdict.delay_seconds
+        self._audit.note("crashed", job=job.id, text=reason)
+        _LOG.error("%s ended: %s; next start in %.3g s", job.id, reason, verdict.delay_seconds)
+
+    def _take_last_messages(self, job: Job, child: Child) -> None:
+        while True:
+            try:
+                message = child.lifeline.receive()
+            except (BlockingIOError, OSError):
+                return
+            if message is None:
+                return
+            self._heard(job, child, message)

@@ -1,0 +1,208 @@
+"""The forkserver: a clean process with the heavy imports done, which forks the others.
+
+A fork of it is in user code after some 10 ms, where a fresh interpreter takes half a
+second. It has one thread, no ZeroMQ context and no user code. It ends when its supervisor
+does, and so do its children: the kernel sees to both.
+
+Why not ``multiprocessing``'s: its children inherit the descriptor that tells them that the
+parent lives, so they outlive a killed supervisor; and it unpickles what it is sent.
+"""
+
+import ctypes
+import os
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from typing import Final
+
+import msgspec
+
+LARGEST_REQUEST: Final = 180_000  # bytes, one datagram
+_DESCRIPTORS: Final = 3  # channel, stdout, stderr
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NAME: Final = 15
+
+
+class ForkRequest(msgspec.Struct, kw_only=True, tag=True):
+    """Fork a process. Three descriptors come with it: channel, stdout, stderr."""
+
+    number: int
+    target: str
+    """``job``, ``check`` or ``broker``"""
+    name: str
+    argument: bytes
+
+
+class Forked(msgspec.Struct, kw_only=True, tag=True):
+    """The process exists."""
+
+    number: int
+    pid: int
+
+
+class Ended(msgspec.Struct, kw_only=True, tag=True):
+    """A process ended; ``status`` as ``os.waitstatus_to_exitcode`` gives it."""
+
+    pid: int
+    status: int
+
+
+Notice = Forked | Ended
+
+
+def main() -> int:
+    """Serve the socket that is standard input, until it ends."""
+    # Before pyarrow and numpy are loaded: each would start threads of its own.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
+    parent = int(sys.argv[1])
+    die_with_parent(parent)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # The supervisor decides when this process ends: by closing the socket.
+        signal.signal(number, signal.SIG_IGN)
+    own = socket.socket(fileno=os.dup(0))
+    _stdin_from_null()
+    _preload()
+    return _serve(own)
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel for SIGKILL when the parent ends, then look whether it has already.
+
+    Linux only; elsewhere the end of the channel to the supervisor does it.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _preload() -> None:
+    """Import what jobs need, so that forks share it."""
+    import h5py  # noqa: F401
+    import numpy  # noqa: F401
+    import psutil  # noqa: F401
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.ipc
+    import zmq  # noqa: F401
+    import zstandard  # noqa: F401
+
+    import enrgdaq.daq.jobs.store.csv
+    import enrgdaq.daq.jobs.store.raw
+    import enrgdaq.daq.runner
+    import enrgdaq.supervisor.check
+    import enrgdaq.transport.broker  # noqa: F401
+
+    # The first conversion of Python objects imports pandas where it is installed.
+    pa.array([1.0])
+
+
+def _serve(own: socket.socket) -> int:
+    children: set[int] = set()
+    wake_reader, wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    with selectors.DefaultSelector() as selector:
+        selector.register(own, selectors.EVENT_READ)
+        selector.register(wake_reader, selectors.EVENT_READ)
+        while True:
+            ready = {key.fd for key, _ in selector.select()}
+            if wake_reader in ready:
+                os.read(wake_reader, 4096)
+            _reap(children, own)
+            if own.fileno() in ready and not _take_request(own, children):
+                # The supervisor is gone; what still runs must not outlive it.
+                for pid in children:
+                    os.kill(pid, signal.SIGKILL)
+                return 0
+
+
+def _take_request(own: socket.socket, children: set[int]) -> bool:
+    try:
+        data, descriptors, _, _ = socket.recv_fds(own, LARGEST_REQUEST + 1024, _DESCRIPTORS)
+    except ConnectionResetError:
+        return False
+    if not data:
+        return False
+    request = msgspec.msgpack.decode(data, type=ForkRequest)
+    pid = os.fork()
+    if pid == 0:
+        own.close()
+        os._exit(_child(request, descriptors))
+    children.add(pid)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    own.send(msgspec.msgpack.encode(Forked(number=request.number, pid=pid)))
+    return True
+
+
+def _reap(children: set[int], own: socket.socket) -> None:
+    while children:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        children.discard(pid)
+        code = os.waitstatus_to_exitcode(status)
+        own.send(msgspec.msgpack.encode(Ended(pid=pid, status=code)))
+
+
+def _child(request: ForkRequest, descriptors: list[int]) -> int:
+    """Everything that a forked process does, up to its exit code."""
+    try:
+        forkserver = os.getppid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        die_with_parent(forkserver)
+        channel, stdout, stderr = descriptors
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        os.closerange(3, channel)
+        os.closerange(channel + 1, 4096)
+        sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+        _show_name(request.name)
+        return _run(request, channel)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 1
+    except BaseException:  # noqa: BLE001 - the last frame of this process
+        traceback.print_exc()
+        return 1
+
+
+def _run(request: ForkRequest, channel: int) -> int:
+    from pathlib import Path
+
+    from enrgdaq.daq.runner import decode_spec, run_job
+    from enrgdaq.supervisor.check import run_check
+    from enrgdaq.transport.broker import run_broker
+
+    if request.target == "job":
+        return run_job(channel, decode_spec(request.argument))
+    if request.target == "check":
+        return run_check(channel, request.argument)
+    if request.target == "broker":
+        run_broker(Path(request.argument.decode()))
+    return 1
+
+
+def _show_name(name: str) -> None:
+    """Give the process a name that ``ps`` and ``top`` show."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_NAME, f"daq:{name}".encode()[:15], 0, 0, 0)
+
+
+def _stdin_from_null() -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

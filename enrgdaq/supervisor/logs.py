@@ -1,0 +1,94 @@
+"""The log of a node: a bounded book in memory for displays, rotated files on disk."""
+
+import datetime as dt
+import logging
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+from enrgdaq.control.protocol import LogLine
+from enrgdaq.supervisor.rotated import RotatedFile
+from enrgdaq.supervisor.text import clean_lines
+
+_KEPT_LINES: Final = 20_000
+_FILE_BYTES: Final = 20_000_000
+_FILES: Final = 5
+
+
+class LogBook:
+    """Every line of supervisor and jobs, numbered.
+
+    Text is made safe on entry: what a job prints reaches no terminal raw.
+    """
+
+    def __init__(self, file: Path, *, echo: bool) -> None:
+        self.path = file
+        self.dropped = 0
+        self._dropped_by: dict[str, int] = {}
+        self._lines: deque[LogLine] = deque(maxlen=_KEPT_LINES)
+        self._next = 1
+        self._echo = echo
+        self._file = RotatedFile(file, max_bytes=_FILE_BYTES, files=_FILES)
+
+    def add(self, job: str, level: str, text: str, time: float) -> None:
+        """Add a text; each of its lines becomes a line of the log."""
+        for line in clean_lines(text):
+            entry = LogLine(number=self._next, time=time, level=level, job=job, text=line)
+            self._next += 1
+            self._lines.append(entry)
+            self._write(entry)
+
+    def note_dropped(self, sender: str, total: int) -> None:
+        """A sender says how many of its records were dropped since it started."""
+        before = self._dropped_by.get(sender, 0)
+        self._dropped_by[sender] = total
+        # A restarted sender counts from zero again.
+        self.dropped += total - before if total >= before else total
+
+    def after(self, number: int, limit: int, job: str | None) -> tuple[list[LogLine], int]:
+        """Lines after ``number`` (-1: the newest), and how many of those are gone already."""
+        lines = [line for line in self._lines if job is None or line.job == job]
+        if number < 0:
+            return lines[-limit:], 0
+        oldest = self._lines[0].number if self._lines else self._next
+        missed = max(0, oldest - number - 1) if job is None else 0
+        return [line for line in lines if line.number > number][:limit], missed
+
+    def errors_of(self, job: str, limit: int) -> list[str]:
+        """The newest error lines of a job."""
+        found = [
+            line.text
+            for line in self._lines
+            if line.job == job and line.level in ("ERROR", "CRITICAL")
+        ]
+        return found[-limit:]
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        self._file.close()
+
+    def _write(self, line: LogLine) -> None:
+        text = format_line(line)
+        self._file.write_line(text)
+        if self._echo:
+            sys.stderr.write(text + "\n")
+
+
+class BookHandler(logging.Handler):
+    """Brings the supervisor's own log records into the book."""
+
+    def __init__(self, book: LogBook) -> None:
+        super().__init__()
+        self._book = book
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add one record."""
+        self._book.add("", record.levelname, self.format(record), record.created)
+
+
+def format_line(line: LogLine) -> str:
+    """``2026-01-31T12:00:00.000Z INFO  job: text`` in UTC."""
+    moment = dt.datetime.fromtimestamp(line.time, dt.UTC)
+    stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return f"{stamp} {line.level:<7} {line.job or 'supervisor'}: {line.text}"

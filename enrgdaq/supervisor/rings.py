@@ -1,0 +1,310 @@
+"""The rings of a node: made at start, found after a crash, kept when somebody is owed data.
+
+A start makes new rings for all producers. Rings that an earlier run left behind with data
+in them are *old*: nothing is added, their consumers read them to the end before the new
+ring of the same producer, and then they are removed. So a ring never changes its size, its
+consumers' names or its format in its life.
+"""
+
+import contextlib
+import logging
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from enrgdaq.control.protocol import RingConsumerStatus, RingStatus
+from enrgdaq.daq.places import bell_path, routes_path
+from enrgdaq.daq.spec import SourceRing
+from enrgdaq.errors import ConfigurationError, RingFormatError
+from enrgdaq.supervisor.check import JobFacts
+from enrgdaq.supervisor.places import Places, make_places
+from enrgdaq.transport.memory import MEGABYTE, RingRequest, check_room, ring_sizes
+from enrgdaq.transport.ring import RingFile, RingIdentity, RingWriter
+from enrgdaq.transport.ring.file import new_ring_uuid, read_identity
+from enrgdaq.transport.routes import Consumer, Routes, save_routes
+
+SUFFIX: Final = ".ring"
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NodeRing:
+    """A ring, its producer's job type, and whether it is left from an earlier run."""
+
+    file: RingFile
+    producer_type: str
+    is_old: bool
+
+    @property
+    def producer(self) -> str:
+        """The job that writes it, or wrote it."""
+        return self.file.identity.producer
+
+
+class NodeRings:
+    """All rings of one supervisor."""
+
+    def __init__(self, places: Places, config_path: Path, budget_mb: int) -> None:
+        self._places = places
+        self._config_path = str(config_path.resolve())
+        self._budget = budget_mb * MEGABYTE
+        self._rings: list[NodeRing] = []
+
+    def prepare(self, jobs: list[JobFacts]) -> None:
+        """Find the rings of earlier runs, then make one for every job, with all its rows.
+
+        Raises :class:`MemoryBudgetError` when they do not fit, and
+        :class:`ConfigurationError` for rings of another configuration or version.
+        """
+        types = {job.unique_id: job.type_name for job in jobs}
+        consumers = [job.unique_id for job in jobs if job.takes_messages]
+        self._find_old(types, set(consumers))
+        self._make_new(jobs, consumers)
+        save_routes(
+            routes_path(self._places.runtime),
+            Routes(
+                consumers=tuple(
+                    Consumer(
+                        name=job.unique_id,
+                        topics=tuple(job.topics_in),
+                        bell=str(bell_path(self._places.runtime, job.unique_id)),
+                    )
+                    for job in jobs
+                    if job.takes_messages
+                )
+            ),
+        )
+        for ring in self._rings:
+            if not ring.is_old:
+                # Nobody produces yet, so the supervisor may let everybody join.
+                RingWriter(ring.file)
+
+    def ring_of(self, producer: str) -> RingFile:
+        """The ring that a job writes."""
+        return next(r.file for r in self._rings if r.producer == producer and not r.is_old)
+
+    def sources_of(self, consumer: str) -> list[SourceRing]:
+        """The rings that a job reads, older ones of a producer first."""
+        return [
+            SourceRing(
+                path=str(ring.file.path),
+                producer=ring.producer,
+                producer_type=ring.producer_type,
+                is_old=ring.is_old,
+            )
+            for ring in self._rings
+            if ring.file.row_of(consumer) is not None
+            and (not ring.is_old or self._owes(ring, consumer))
+        ]
+
+    def owes(self, consumer: str) -> bool:
+        """Whether any ring holds data for a job."""
+        return any(self._owes(ring, consumer) for ring in self._rings)
+
+    def waiting_bytes(self, consumer: str) -> int:
+        """Bytes that wait for a job in all rings."""
+        return sum(
+            state.lag_bytes
+            for ring in self._rings
+            for state in ring.file.consumers()
+            if state.name == consumer and state.is_owed
+        )
+
+    def skipped(self, consumer: str) -> int:
+        """Records that a job lost because it was behind and may skip."""
+        return sum(
+            state.skipped
+            for ring in self._rings
+            for state in ring.file.consumers()
+            if state.name == consumer
+        )
+
+    def in_hand(self, consumer: str) -> list[tuple[str, int]]:
+        """Records (ring uuid, end) that a dead consumer's process was handling."""
+        return [
+            (ring.file.identity.uuid, state.in_hand)
+            for ring in self._rings
+            for state in ring.file.consumers()
+            if state.name == consumer and state.in_hand
+        ]
+
+    def remove_drained(self) -> None:
+        """Remove old rings that nobody is owed anything from."""
+        for ring in [r for r in self._rings if r.is_old and r.file.is_drained()]:
+            _LOG.info("ring of %s from an earlier run is drained", ring.producer)
+            self._remove(ring)
+
+    def close(self) -> list[str]:
+        """At the end of a run, with all jobs gone: remove what is drained, keep the rest.
+
+        Returns a sentence for each ring that is kept.
+        """
+        kept = []
+        for ring in list(self._rings):
+            if ring.file.is_drained():
+                self._remove(ring)
+                continue
+            owed = ", ".join(c.name for c in ring.file.consumers() if c.is_owed)
+            target = self._places.state / ring.file.path.name
+            try:
+                _copy(ring.file.path, target)
+            except OSError as error:
+                # In memory it lasts until the machine restarts; the next start finds it.
+                kept.append(
+                    f"{ring.file.path} holds data for {owed} and cannot be copied to"
+                    f" {target.parent}: {error}; it stays in memory for the next start"
+                )
+                ring.file.close()
+                continue
+            kept.append(f"{target} holds data for {owed}; the next start goes on with it")
+            self._remove(ring)
+        self._rings.clear()
+        with contextlib.suppress(OSError):
+            self._places.memory.rmdir()
+        return kept
+
+    def status(self) -> list[RingStatus]:
+        """All rings, for displays."""
+        return [
+            RingStatus(
+                producer=ring.producer,
+                uuid=ring.file.identity.uuid,
+                capacity=ring.file.capacity,
+                head=ring.file.head,
+                is_old=ring.is_old,
+                consumers=[
+                    RingConsumerStatus(
+                        name=state.name,
+                        cursor=state.cursor,
+                        lag_bytes=state.lag_bytes,
+                        skipped=state.skipped,
+                    )
+                    for state in ring.file.consumers()
+                ],
+            )
+            for ring in self._rings
+        ]
+
+    def _owes(self, ring: NodeRing, consumer: str) -> bool:
+        return any(state.name == consumer and state.is_owed for state in ring.file.consumers())
+
+    def _find_old(self, types: dict[str, str], consumers: set[str]) -> None:
+        for kept in sorted(self._places.state.glob(f"*{SUFFIX}")):
+            target = self._places.memory / kept.name
+            if not target.exists():
+                # Where both are there, a start died right here; what is in memory is newer.
+                _copy(kept, target)
+            kept.unlink()
+        found: list[NodeRing] = []
+        for folder in (self._places.memory, self._places.ring_files):
+            for unfinished in folder.glob(f"*{SUFFIX}.new"):
+                unfinished.unlink()
+            for path in sorted(folder.glob(f"*{SUFFIX}")):
+                self._check_identity(path)
+                file = RingFile.open(path)
+                producer = file.identity.producer
+                found.append(NodeRing(file, types.get(producer, "unknown"), is_old=True))
+        found.sort(key=lambda ring: ring.file.identity.made_ns)
+        for ring in found:
+            self._rings.append(ring)
+            if ring.file.is_drained():
+                self._remove(ring)
+                continue
+            for state in ring.file.consumers():
+                if state.is_owed:
+                    self._say_owed(ring, state.name, state.lag_bytes, state.name in consumers)
+
+    def _say_owed(self, ring: NodeRing, name: str, lag: int, is_known: bool) -> None:
+        if is_known:
+            _LOG.warning(
+                "%s is owed %.1f MB of %s from an earlier run; it goes on there",
+                name,
+                lag / 1e6,
+                ring.producer,
+            )
+        else:
+            _LOG.warning(
+                "%.1f MB of %s in %s are owed to %s, which is no longer configured; they are"
+                " kept: configure it again, or discard the ring",
+                lag / 1e6,
+                ring.producer,
+                ring.file.path,
+                name,
+            )
+
+    def _check_identity(self, path: Path) -> None:
+        try:
+            identity = read_identity(path)
+        except RingFormatError as error:
+            raise ConfigurationError(str(error)) from error
+        theirs = (identity.config_path, identity.out_dir)
+        ours = (self._config_path, str(self._places.out))
+        if theirs != ours:
+            raise ConfigurationError(
+                f"{path} holds data of another configuration (configs {theirs[0]}, out"
+                f" {theirs[1]}): start that one to drain it, use another supervisor_id here, or"
+                " delete the file to discard its data"
+            )
+
+    def _make_new(self, jobs: list[JobFacts], consumers: list[str]) -> None:
+        sizes = ring_sizes(
+            [
+                RingRequest(
+                    producer=job.unique_id,
+                    asked=job.ring_size_mb * MEGABYTE if job.ring_size_mb else None,
+                    is_small=job.kind == "store",
+                )
+                for job in jobs
+            ],
+            self._budget,
+        )
+        folders = {
+            job.unique_id: self._places.memory if job.use_shm else self._places.ring_files
+            for job in jobs
+        }
+        for folder in (self._places.memory, self._places.ring_files):
+            there = {name: size for name, size in sizes.items() if folders[name] == folder}
+            if there:
+                check_room(folder, there)
+        for job in jobs:
+            identity = RingIdentity(
+                uuid=new_ring_uuid(),
+                producer=job.unique_id,
+                supervisor_id=self._places.supervisor_id,
+                config_path=self._config_path,
+                out_dir=str(self._places.out),
+                capacity=sizes[job.unique_id],
+                made_ns=time.time_ns(),
+            )
+            name = f"{job.unique_id}.{identity.uuid[:8]}{SUFFIX}"
+            file = RingFile.create(folders[job.unique_id] / name, identity)
+            # Listed before it is filled, so that close() removes it whatever happens next.
+            self._rings.append(NodeRing(file, job.type_name, is_old=False))
+            for consumer in consumers:
+                if consumer != job.unique_id:
+                    file.attach(consumer)
+
+    def _remove(self, ring: NodeRing) -> None:
+        ring.file.path.unlink(missing_ok=True)
+        ring.file.close()
+        self._rings.remove(ring)
+
+
+def left_behind(supervisor_id: str, out_dir: str) -> list[Path]:
+    """Ring files of a supervisor that does not run: in memory, in files, in its state folder."""
+    places = make_places(supervisor_id, out_dir)
+    folders = (places.memory, places.ring_files, places.state)
+    return sorted(path for folder in folders for path in folder.glob(f"*{SUFFIX}"))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a ring file; the target appears only when it is whole."""
+    unfinished = target.with_name(target.name + ".new")
+    try:
+        shutil.copyfile(source, unfinished)
+        unfinished.chmod(0o600)
+        unfinished.rename(target)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,226 @@
+"""Turns what the supervisor knows into what displays and statistics files show."""
+
+import datetime as dt
+import os
+import time
+from typing import Any
+
+from enrgdaq import __version__
+from enrgdaq.control.protocol import (
+    JobDetails,
+    JobStatus,
+    Snapshot,
+    SupervisorStatus,
+    TopicStatus,
+)
+from enrgdaq.daq.models import DAQJobMessageStatsReport
+from enrgdaq.supervisor.fleet import Fleet
+from enrgdaq.supervisor.job import Job
+from enrgdaq.supervisor.logs import LogBook
+from enrgdaq.supervisor.places import Places
+from enrgdaq.supervisor.rings import NodeRings
+from enrgdaq.supervisor.states import LIVE, JobState
+from enrgdaq.supervisor.stats import TopicRates, format_time
+
+
+class Reporter:
+    """Makes snapshots and table rows. Reads, never changes."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        rings: NodeRings,
+        places: Places,
+        book: LogBook,
+        config_path: str,
+        tags: list[str],
+    ) -> None:
+        self._fleet = fleet
+        self._rings = rings
+        self._places = places
+        self._book = book
+        self._config_path = config_path
+        self._tags = tags
+        self._started = time.time()
+
+    def snapshot(self, state: str) -> Snapshot:
+        """Everything at once. ``state``: of the supervisor."""
+        jobs = [self.job(job) for job in self._fleet.jobs.values()]
+        topics = self.topics()
+        return Snapshot(
+            supervisor=SupervisorStatus(
+                id=self._places.supervisor_id,
+                tags=self._tags,
+                pid=os.getpid(),
+                version=__version__,
+                state=state,
+                started=self._started,
+                now=time.time(),
+                config_path=self._config_path,
+                out_dir=str(self._places.out),
+                log_path=str(self._places.log_file),
+                jobs_running=sum(job.state == JobState.RUNNING for job in jobs),
+                jobs_total=len(jobs),
+                problems=[problem for job in jobs for problem in _problems(job)],
+                rate_messages=sum(job.rate_out for job in jobs),
+                rate_bytes=sum(job.rate_bytes_out for job in jobs),
+                disk_free_bytes=_free_bytes(str(self._places.out)),
+                memory_free_bytes=_free_bytes(str(self._places.memory)),
+                log_dropped=self._book.dropped,
+            ),
+            jobs=jobs,
+            topics=topics,
+            rings=self._rings.status(),
+        )
+
+    def job(self, job: Job) -> JobStatus:
+        """One job for displays."""
+        stats, report = job.stats, job.stats.report or _NO_REPORT
+        age = stats.age_seconds(time.time())
+        limit = job.facts.stale_after_seconds
+        is_stale = job.state is JobState.RUNNING and limit is not None and (age or 0.0) > limit
+        next_start = job.next_start
+        return JobStatus(
+            id=job.id,
+            type=job.facts.type_name,
+            kind=job.facts.kind,
+            state=job.state.value,
+            is_stale=is_stale,
+            condition=stats.condition,
+            pid=job.pid,
+            restarts=job.restarts,
+            exit_reason=job.exit_reason,
+            messages_in=stats.total("messages_in"),
+            messages_out=stats.total("messages_out"),
+            bytes_in=stats.total("bytes_in"),
+            bytes_out=stats.total("bytes_out"),
+            rate_in=stats.rates.messages_in,
+            rate_out=stats.rates.messages_out,
+            rate_bytes_in=stats.rates.bytes_in,
+            rate_bytes_out=stats.rates.bytes_out,
+            age_seconds=age,
+            backpressure_seconds=round(self._rings.ring_of(job.id).waited_seconds, 3),
+            lost=stats.total("lost") + self._rings.skipped(job.id) + job.records_set_aside,
+            unrouted=stats.total("unrouted"),
+            queued_bytes=self._rings.waiting_bytes(job.id),
+            latency_avg_ms=report.latency.avg_ms,
+            latency_p95_ms=report.latency.p95_ms,
+            latency_p99_ms=report.latency.p99_ms,
+            cpu_percent=report.resources.cpu_percent,
+            rss_mb=report.resources.rss_mb,
+            private_mb=report.resources.private_mb,
+            next_start_seconds=(
+                None if next_start is None else max(0.0, next_start - time.monotonic())
+            ),
+        )
+
+    def details(self, job: Job) -> JobDetails:
+        """All that is known of one job."""
+        return JobDetails(
+            job=self.job(job),
+            config_file=str(job.file.path),
+            config_text=job.file.text,
+            topics_in=job.facts.topics_in,
+            exits=list(job.exit_records),
+            last_errors=self._book.errors_of(job.id, 20),
+        )
+
+    def topics(self) -> list[TopicStatus]:
+        """What was published on each topic, over all jobs and all their lives."""
+        found: dict[str, TopicStatus] = {}
+        for job in self._fleet.jobs.values():
+            for topic, count in job.stats.topics().items():
+                rates = job.stats.topic_rates.get(topic, TopicRates())
+                status = found.setdefault(
+                    topic,
+                    TopicStatus(
+                        topic=topic,
+                        messages=0,
+                        bytes=0,
+                        rows=0,
+                        rate_messages=0.0,
+                        rate_bytes=0.0,
+                        rate_rows=0.0,
+                    ),
+                )
+                status.messages += count.messages
+                status.bytes += count.bytes
+                status.rows += count.rows
+                status.rate_messages += rates.messages
+                status.rate_bytes += rates.bytes
+                status.rate_rows += rates.rows
+        return [found[topic] for topic in sorted(found)]
+
+    def job_rows(self) -> list[list[Any]]:
+        """Rows of ``stats.csv``."""
+        return [self._job_row(job) for job in self._fleet.jobs.values()]
+
+    def remote_row(self) -> list[Any]:
+        """This node's row of ``stats_remote.csv``."""
+        jobs = [self.job(job) for job in self._fleet.jobs.values()]
+        return [
+            self._places.supervisor_id,
+            True,
+            format_time(dt.datetime.now(dt.UTC)),
+            sum(job.messages_in for job in jobs),
+            round(sum(job.bytes_in for job in jobs) / 1e6, 3),
+            sum(job.messages_out for job in jobs),
+            round(sum(job.bytes_out for job in jobs) / 1e6, 3),
+            round(sum(job.rate_bytes_out for job in jobs) / 1e6, 3),
+        ]
+
+    def _job_row(self, job: Job) -> list[Any]:
+        status = self.job(job)
+        ring = self._rings.ring_of(job.id)
+        restarted = (
+            dt.datetime.fromtimestamp(job.last_restart, dt.UTC) if job.last_restart else None
+        )
+        return [
+            self._places.supervisor_id,
+            status.type,
+            status.id,
+            job.state in LIVE,
+            format_time(job.stats.last_in),
+            status.messages_in,
+            format_time(job.stats.last_out),
+            status.messages_out,
+            status.queued_bytes,
+            max((c.lag_bytes for c in ring.consumers() if c.is_owed), default=0),
+            format_time(restarted),
+            status.restarts,
+            round(status.latency_avg_ms, 3),
+            round(status.latency_p95_ms, 3),
+            round(status.latency_p99_ms, 3),
+            round(status.cpu_percent, 1),
+            round(status.rss_mb, 1),
+            status.backpressure_seconds,
+            status.lost,
+        ]
+
+
+_NO_REPORT = DAQJobMessageStatsReport(unique_id="", instance_id=0)
+
+
+def _problems(job: JobStatus) -> list[str]:
+    found = []
+    if job.state == JobState.FAILED:
+        found.append(f"{job.id} failed: {job.exit_reason}")
+    if job.state == JobState.BACKOFF:
+        found.append(f"{job.id} ended and will be started again: {job.exit_reason}")
+    if job.is_stale:
+        found.append(f"{job.id} is stale: silent for {job.age_seconds or 0:.0f} s")
+    if job.condition:
+        found.append(f"{job.id}: {job.condition}")
+    if job.lost:
+        found.append(f"{job.id} lost {job.lost} messages")
+    if job.unrouted:
+        found.append(f"{job.id}: {job.unrouted} messages that no store takes")
+    return found
+
+
+def _free_bytes(folder: str) -> int:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return 0
+    return disk.f_bavail * disk.f_frsize

@@ -1,0 +1,160 @@
+"""Statistics of jobs over all their lives, rates, and the two statistics files."""
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from enrgdaq.daq.models import DAQJobMessageStatsReport, TopicCount
+from enrgdaq.daq.store.journal import replace_file
+
+_COUNTERS = ("messages_in", "bytes_in", "messages_out", "bytes_out", "unrouted", "lost")
+
+
+@dataclass
+class Rates:
+    """Per second, between the last two reports."""
+
+    messages_in: float = 0.0
+    messages_out: float = 0.0
+    bytes_in: float = 0.0
+    bytes_out: float = 0.0
+
+
+@dataclass
+class TopicRates:
+    """Per second, between the last two reports."""
+
+    messages: float = 0.0
+    bytes: float = 0.0
+    rows: float = 0.0
+
+
+class JobStats:
+    """Counters of one job, summed over its restarts.
+
+    A report counts from the start of its process; when a process ends, what it had counted
+    is added to the base.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._base = dict.fromkeys(_COUNTERS, 0)
+        self._topic_base: dict[str, TopicCount] = {}
+        self._report: DAQJobMessageStatsReport | None = None
+        self._reported_at = 0.0
+        self.rates = Rates()
+        self.topic_rates: dict[str, TopicRates] = {}
+        self.last_in: dt.datetime | None = None
+        self.last_out: dt.datetime | None = None
+
+    @property
+    def report(self) -> DAQJobMessageStatsReport | None:
+        """The newest report of the running process."""
+        return self._report
+
+    @property
+    def condition(self) -> str:
+        """What the job says that it waits for."""
+        return self._report.condition if self._report else ""
+
+    def absorb(self, report: DAQJobMessageStatsReport) -> None:
+        """Take a report of the job's process."""
+        if self._report is not None and report.instance_id != self._report.instance_id:
+            if report.instance_id < self._report.instance_id:
+                return  # late, from a process that is gone
+            self.process_ended()
+        now = self._clock()
+        previous, seconds = self._report, now - self._reported_at
+        if previous is not None and seconds > 0:
+            self._find_rates(previous, report, seconds)
+        self._report = report
+        self._reported_at = now
+        self.last_in = report.last_in or self.last_in
+        self.last_out = report.last_out or self.last_out
+
+    def process_ended(self) -> None:
+        """Keep what the process had counted, and expect a new one."""
+        if self._report is None:
+            return
+        for name in _COUNTERS:
+            self._base[name] += getattr(self._report, name)
+        for topic, count in self._report.topics_out.items():
+            base = self._topic_base.setdefault(topic, TopicCount())
+            base.messages += count.messages
+            base.bytes += count.bytes
+            base.rows += count.rows
+        self._report = None
+        self.rates = Rates()
+        self.topic_rates = {}
+
+    def total(self, name: str) -> int:
+        """A counter over all lives of the job."""
+        return self._base[name] + (getattr(self._report, name) if self._report else 0)
+
+    def topics(self) -> dict[str, TopicCount]:
+        """What was published, by topic, over all lives of the job."""
+        running = self._report.topics_out if self._report else {}
+        totals = {}
+        for topic in {*self._topic_base, *running}:
+            base, now = self._topic_base.get(topic, TopicCount()), running.get(topic, TopicCount())
+            totals[topic] = TopicCount(
+                messages=base.messages + now.messages,
+                bytes=base.bytes + now.bytes,
+                rows=base.rows + now.rows,
+            )
+        return totals
+
+    def age_seconds(self, wall: float) -> float | None:
+        """Since the last message in or out; ``None`` before the first."""
+        times = [moment.timestamp() for moment in (self.last_in, self.last_out) if moment]
+        return max(0.0, wall - max(times)) if times else None
+
+    def _find_rates(
+        self,
+        before: DAQJobMessageStatsReport,
+        after: DAQJobMessageStatsReport,
+        seconds: float,
+    ) -> None:
+        def rate(name: str) -> float:
+            return float(getattr(after, name) - getattr(before, name)) / seconds
+
+        self.rates = Rates(
+            rate("messages_in"), rate("messages_out"), rate("bytes_in"), rate("bytes_out")
+        )
+        self.topic_rates = {}
+        for topic, count in after.topics_out.items():
+            earlier = before.topics_out.get(topic, TopicCount())
+            self.topic_rates[topic] = TopicRates(
+                messages=(count.messages - earlier.messages) / seconds,
+                bytes=(count.bytes - earlier.bytes) / seconds,
+                rows=(count.rows - earlier.rows) / seconds,
+            )
+
+
+@dataclass
+class StatsFile:
+    """A table on disk that is replaced as a whole; a full disk is only counted."""
+
+    path: Path
+    columns: Sequence[str]
+    failures: int = field(default=0)
+
+    def write(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Replace the file with these rows."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(rows)
+        try:
+            replace_file(self.path, text.getvalue().encode())
+        except OSError:
+            self.failures += 1
+
+
+def format_time(moment: dt.datetime | None) -> str:
+    """``2026-01-31T12:00:00Z``; empty for none."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""

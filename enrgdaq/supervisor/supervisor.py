@@ -1,0 +1,412 @@
+"""The supervisor of one node."""
+
+import contextlib
+import functools
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import msgspec
+import zmq
+
+from enrgdaq.control import protocol
+from enrgdaq.control.server import ControlServer
+from enrgdaq.daq.host import LogBatch
+from enrgdaq.daq.models import DAQJobMessageStatsReport
+from enrgdaq.daq.stats_tables import (
+    JOB_COLUMNS,
+    REMOTE_COLUMNS,
+    DAQJobMessageCombinedStats,
+)
+from enrgdaq.daq.topics import Topic
+from enrgdaq.errors import (
+    CodecError,
+    ConfigurationError,
+    ControlError,
+    NameInUseError,
+    TransportError,
+)
+from enrgdaq.supervisor.audit import AuditTrail
+from enrgdaq.supervisor.check import JobFacts, check_jobs
+from enrgdaq.supervisor.config import ConfigFolder, read_folder
+from enrgdaq.supervisor.fleet import STOP_ORDER, Fleet
+from enrgdaq.supervisor.job import Job
+from enrgdaq.supervisor.logind import shared_memory_warning
+from enrgdaq.supervisor.logs import BookHandler, LogBook
+from enrgdaq.supervisor.loop import Loop
+from enrgdaq.supervisor.places import Places, make_places
+from enrgdaq.supervisor.rings import NodeRings
+from enrgdaq.supervisor.snapshot import Reporter
+from enrgdaq.supervisor.spawner import Forked, Pipes, Spawner
+from enrgdaq.supervisor.stats import JobStats, StatsFile
+from enrgdaq.transport import codec
+from enrgdaq.transport.broker import publish_endpoint, subscribe_endpoint
+from enrgdaq.transport.lock import NameLock
+from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
+
+_TICK_SECONDS: Final = 0.1
+_STATS_SECONDS: Final = 1.0
+_BROKER_DELAY_SECONDS: Final = 0.5
+# Shares of the grace time, by kind of job, in the order of stopping.
+_SHARES: Final = {"source": 0.35, "processor": 0.15, "store": 0.35, "monitor": 0.1}
+_LOG = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Runs all jobs of a folder of configs until it is told to stop.
+
+    Raises :class:`ConfigurationError` from :meth:`run` when anything is wrong before the
+    start: then nothing was started.
+    """
+
+    def __init__(self, config_path: Path, *, echo: bool = False) -> None:
+        self._config_path = config_path
+        self._echo = echo
+        self._stop_reason = ""
+        self._signals = 0
+        self._loop = Loop()
+        self._broker_pid: int | None = None
+        self._broker_number = 0
+        self._broker_due: float | None = 0.0
+        self._broker_pipes: Pipes | None = None
+        self._running = ""
+        self._stats_due = 0.0
+
+    def stop(self, reason: str) -> None:
+        """Stop in order; safe to call from a signal handler. A second call stops at once."""
+        self._stop_reason = self._stop_reason or reason
+        self._signals += 1
+
+    def run(self) -> int:
+        """Start, supervise, stop; returns 0 after a clean stop, 1 when processes were killed."""
+        folder = read_folder(self._config_path)
+        self._spawner = Spawner()
+        try:
+            facts = check_jobs(folder, self._spawner)
+            if folder.mistakes:
+                raise ConfigurationError("\n".join(str(m) for m in sorted(folder.mistakes)))
+            places = make_places(folder.supervisor.supervisor_id, folder.supervisor.out_dir)
+            lock = NameLock(places.runtime / "supervisor.lock")
+            self._take_id(lock, places)
+            try:
+                return self._run(folder, facts, places)
+            finally:
+                _clear_runtime(places, lock)
+        finally:
+            self._spawner.close()
+
+    # -- start ------------------------------------------------------------------------------
+
+    def _take_id(self, lock: NameLock, places: Places) -> None:
+        try:
+            lock.acquire(wait_seconds=0.5)
+        except NameInUseError as error:
+            raise ConfigurationError(
+                f"a supervisor called {places.supervisor_id!r} runs on this host already"
+                f" ({error}): attach to it with 'enrgdaq-console --attach' or 'enrgdaq status',"
+                " or give this one another supervisor_id in supervisor.toml"
+            ) from error
+
+    def _run(self, folder: ConfigFolder, facts: dict[str, JobFacts], places: Places) -> int:
+        self._places = places
+        self._config = folder.supervisor
+        self._book = LogBook(places.log_file, echo=self._echo)
+        self._audit = AuditTrail(places.audit_file)
+        handler = BookHandler(self._book)
+        root = logging.getLogger()
+        root.addHandler(handler)
+        root.setLevel(folder.supervisor.verbosity.to_logging_level())
+        self._rings = NodeRings(places, self._config_path, folder.supervisor.ring_buffer_size_mb)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            for warning in (*folder.warnings, *shared_memory_warning()):
+                _LOG.warning("%s", warning)
+            try:
+                self._rings.prepare(list(facts.values()))
+            except TransportError as error:
+                raise ConfigurationError(str(error)) from error
+            return self._supervise(folder, facts, context)
+        finally:
+            for kept in self._rings.close():
+                _LOG.warning("%s", kept)
+            context.destroy(linger=200)
+            root.removeHandler(handler)
+            self._audit.close()
+            self._book.close()
+
+    def _supervise(
+        self,
+        folder: ConfigFolder,
+        facts: dict[str, JobFacts],
+        context: "zmq.Context[zmq.Socket[bytes]]",
+    ) -> int:
+        jobs = [
+            Job(file=file, facts=facts[file.unique_id], stats=JobStats(time.monotonic))
+            for file in folder.jobs
+        ]
+        self._fleet = Fleet(
+            jobs,
+            self._config,
+            self._places,
+            self._rings,
+            self._loop,
+            self._book,
+            self._audit,
+            lambda: self._spawner,
+        )
+        self._reporter = Reporter(
+            self._fleet,
+            self._rings,
+            self._places,
+            self._book,
+            str(self._config_path.resolve()),
+            self._config.info.supervisor_tags,
+        )
+        self._stats_file = StatsFile(self._places.out / "stats.csv", JOB_COLUMNS)
+        self._remote_file = StatsFile(self._places.out / "stats_remote.csv", REMOTE_COLUMNS)
+        self._loop.watch(self._spawner.fileno(), self._hear_forkserver)
+        self._tend_broker()
+        self._telemetry_in = TelemetrySubscriber(
+            context, subscribe_endpoint(self._places.runtime), [Topic.STATS + ".", Topic.LOGS + "."]
+        )
+        self._telemetry_out = TelemetryPublisher(context, publish_endpoint(self._places.runtime))
+        self._loop.watch(self._telemetry_in.socket, self._hear_telemetry)
+        self._loop.watch(self._telemetry_out.socket, self._telemetry_out.look_at_subscriptions)
+        control = ControlServer(context, self._places.runtime)
+        self._loop.watch(control.socket, lambda: control.answer(self._answer))
+        self._running = "running"
+        self._audit.note("supervisor started", text=str(self._config_path.resolve()))
+        _LOG.info(
+            "supervisor %s starts %d jobs of %s; files go to %s, log to %s",
+            self._places.supervisor_id,
+            len(jobs),
+            self._config_path,
+            self._places.out,
+            self._places.log_file,
+        )
+        try:
+            self._fleet.start_all()
+            self._turn_until(lambda: bool(self._stop_reason), None)
+            return self._stop_in_order()
+        finally:
+            control.close()
+            self._telemetry_in.close()
+            self._telemetry_out.close()
+
+    # -- the loop ---------------------------------------------------------------------------
+
+    def _turn_until(self, is_over: Callable[[], bool], deadline: float | None) -> bool:
+        """Turn the loop until a condition holds; ``False`` when the deadline came first."""
+        while not is_over():
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                return False
+            self._loop.turn(_TICK_SECONDS)
+            self._tend_broker()
+            self._fleet.tick()
+            if now >= self._stats_due:
+                self._stats_due = max(self._stats_due + _STATS_SECONDS, now)
+                self._write_stats()
+                self._rings.remove_drained()
+        return True
+
+    def _stop_in_order(self) -> int:
+        self._running = "stopping"
+        self._fleet.is_closing = True
+        self._audit.note("supervisor stops", text=self._stop_reason)
+        _LOG.info("stopping: %s", self._stop_reason)
+        grace = self._config.stop_grace_seconds
+        for kind in STOP_ORDER:
+            seconds = grace * _SHARES[kind]
+            self._fleet.stop_kind(kind, drain=kind != "source", seconds=seconds)
+            # The fleet kills at its deadline; the second on top is for burying the dead.
+            deadline = time.monotonic() + seconds + 1.0
+            self._turn_until(functools.partial(self._is_stopped_or_hurried, kind), deadline)
+            if self._fleet.any_live(kind):
+                self._fleet.kill_kind(kind)
+                self._turn_until(functools.partial(self._is_stopped, kind), time.monotonic() + 2.0)
+        killed = any("killed" in job.exit_reason for job in self._fleet.jobs.values())
+        # The last statistics and log records of the jobs may still be on their way.
+        self._turn_until(lambda: False, time.monotonic() + 0.15)
+        self._write_stats()
+        for name, job in self._fleet.jobs.items():
+            _LOG.info(
+                "%s: %d messages in, %d out, %d restarts",
+                name,
+                job.stats.total("messages_in"),
+                job.stats.total("messages_out"),
+                job.restarts,
+            )
+        self._audit.note("supervisor stopped", text=self._stop_reason)
+        _LOG.info("stopped")
+        return 1 if killed else 0
+
+    def _is_stopped(self, kind: str) -> bool:
+        return not self._fleet.any_live(kind)
+
+    def _is_stopped_or_hurried(self, kind: str) -> bool:
+        return self._is_stopped(kind) or self._signals > 1
+
+    # -- processes --------------------------------------------------------------------------
+
+    def _hear_forkserver(self) -> None:
+        try:
+            for notice in self._spawner.notices():
+                if isinstance(notice, Forked):
+                    if notice.number == self._broker_number:
+                        self._broker_pid = notice.pid
+                    self._fleet.forked(notice.number, notice.pid)
+                elif notice.pid == self._broker_pid:
+                    self._broker_is_gone()
+                else:
+                    self._fleet.ended(notice.pid, notice.status)
+        except TransportError as error:
+            self._replace_forkserver(error)
+
+    def _replace_forkserver(self, error: TransportError) -> None:
+        """It took all jobs with it; the rings have their data, and all start again."""
+        _LOG.error("%s; all jobs start again", error)
+        self._audit.note("forkserver lost", text=str(error))
+        self._loop.forget(self._spawner.fileno())
+        self._spawner.close()
+        self._spawner = Spawner()
+        self._loop.watch(self._spawner.fileno(), self._hear_forkserver)
+        self._broker_is_gone()
+        self._fleet.lost_forkserver()
+
+    def _tend_broker(self) -> None:
+        if self._broker_due is None or time.monotonic() < self._broker_due:
+            return
+        self._broker_due = None
+        # The broker has nothing to say; its channel only keeps the protocol uniform.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.close()
+        runtime = str(self._places.runtime).encode()
+        self._broker_number, self._broker_pipes = self._spawner.fork(
+            "broker", "broker", runtime, theirs
+        )
+
+    def _broker_is_gone(self) -> None:
+        if self._broker_pipes is not None:
+            self._broker_pipes.close()
+            self._broker_pipes = None
+        self._broker_pid = None
+        self._broker_due = time.monotonic() + _BROKER_DELAY_SECONDS
+        if self._running == "running":
+            _LOG.error("the broker ended; a new one starts. Data goes on, telemetry pauses")
+            self._audit.note("broker lost")
+
+    # -- telemetry --------------------------------------------------------------------------
+
+    def _hear_telemetry(self) -> None:
+        for topic, body in self._telemetry_in.receive(at_most=500):
+            try:
+                if topic.startswith(Topic.LOGS + "."):
+                    self._take_logs(msgspec.msgpack.decode(body, type=LogBatch))
+                else:
+                    report = codec.decode(body, DAQJobMessageStatsReport)
+                    job = self._fleet.jobs.get(report.unique_id)
+                    if job is not None and job.child is not None:
+                        job.stats.absorb(report)
+            except (CodecError, msgspec.MsgspecError) as error:
+                _LOG.debug("telemetry on %s dropped: %s", topic, error)
+
+    def _take_logs(self, batch: LogBatch) -> None:
+        if batch.unique_id in self._fleet.jobs:
+            self._book.note_dropped(batch.unique_id, batch.dropped)
+            for entry in batch.entries:
+                self._book.add(batch.unique_id, entry.level, entry.text, entry.time)
+
+    def _write_stats(self) -> None:
+        rows = self._reporter.job_rows()
+        self._stats_file.write(rows)
+        self._remote_file.write([self._reporter.remote_row()])
+        message = DAQJobMessageCombinedStats(
+            time_ms=time.time_ns() // 1_000_000, keys=list(JOB_COLUMNS), rows=rows
+        )
+        topic = Topic.stats_combined(self._places.supervisor_id).encode()
+        if self._telemetry_out.wanted(topic):
+            self._telemetry_out.send(topic, codec.encode(message))
+
+    # -- control ----------------------------------------------------------------------------
+
+    def _answer(self, request: protocol.Request, caller: protocol.Caller) -> protocol.Answer:
+        try:
+            if isinstance(request, protocol.COMMANDS):
+                return self._command(request, caller)
+            return self._report(request)
+        except ControlError as error:
+            return protocol.Refused(reason=str(error))
+
+    def _command(self, request: protocol.Request, caller: protocol.Caller) -> protocol.Done:
+        name = type(request).__name__
+        job = getattr(request, "job", "")
+        try:
+            text = self._carry_out(request, caller)
+        except ControlError as error:
+            self._audit.note(f"refused {name}", job=job, text=str(error), caller=caller)
+            raise
+        self._audit.note(name, job=job, text=text, caller=caller)
+        _LOG.info("%s, by %s", text, caller.user or "somebody")
+        return protocol.Done(text=text)
+
+    def _carry_out(self, request: protocol.Request, caller: protocol.Caller) -> str:
+        if isinstance(request, protocol.RestartJob):
+            return self._fleet.restart(request.job)
+        if isinstance(request, protocol.StopJob):
+            return self._fleet.stop(request.job)
+        if isinstance(request, protocol.StartJob):
+            return self._fleet.start(request.job)
+        if self._stop_reason:
+            raise ControlError("acquisition is being stopped already")
+        self.stop(f"shutdown, asked for by {caller.user or 'somebody'}")
+        return "stopping acquisition"
+
+    def _report(self, request: protocol.Request) -> protocol.Answer:
+        if isinstance(request, protocol.GetLogs):
+            lines, missed = self._book.after(request.after, request.limit, request.job)
+            return protocol.Logs(lines=lines, missed=missed)
+        if isinstance(request, protocol.GetEvents):
+            return protocol.Events(events=self._audit.after(request.after, request.limit))
+        if isinstance(request, protocol.GetJobDetails):
+            job = self._fleet.jobs.get(request.job)
+            if job is None:
+                raise ControlError(f"no job is called {request.job!r}")
+            return self._reporter.details(job)
+        return self._reporter.snapshot(self._running)
+
+
+def _clear_runtime(places: Places, lock: NameLock) -> None:
+    """Remove sockets, locks and routes. Rings that could not be kept elsewhere stay."""
+    for leftover in places.runtime.iterdir():
+        if leftover.is_dir():
+            with contextlib.suppress(OSError):
+                leftover.rmdir()
+        elif leftover != lock.path:
+            leftover.unlink(missing_ok=True)
+    lock.release()
+    with contextlib.suppress(OSError):
+        places.runtime.rmdir()
+
+
+def run_until_signalled(supervisor: Supervisor) -> int:
+    """Run in the foreground: SIGTERM, SIGINT and SIGHUP stop in order, a second one at once.
+
+    Handlers only take note; the loop acts. Call from the main thread.
+    """
+
+    def note(number: int, frame: FrameType | None) -> None:
+        supervisor.stop(signal.Signals(number).name)
+
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    previous = {number: signal.signal(number, note) for number in numbers}
+    try:
+        return supervisor.run()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

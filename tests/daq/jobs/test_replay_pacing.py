@@ -65,10 +65,7 @@ def test_positions_do_not_depend_on_how_the_rows_are_cut(times, places):
     whole = OriginalPacing("t", "us", speed=3.0).positions(batch(times, pa.int64()))
     edges = [0, *sorted(place % (len(times) + 1) for place in places), len(times)]
     pacing = OriginalPacing("t", "us", speed=3.0)
-    parts = [
-        pacing.positions(batch(times[a:b], pa.int64()))
-        for a, b in itertools.pairwise(edges)
-    ]
+    parts = [pacing.positions(batch(times[a:b], pa.int64())) for a, b in itertools.pairwise(edges)]
     assert np.concatenate(parts).tolist() == whole.tolist()
     assert (np.diff(whole) >= 0).all()
 

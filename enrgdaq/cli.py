@@ -50,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except PermissionError as error:
+        print(f"enrgdaq: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # The reader of a pipe (head, less) had enough.
         sys.stderr.close()

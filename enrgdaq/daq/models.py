@@ -1,7 +1,7 @@
 """Configs, messages and statistics of jobs."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -50,6 +50,13 @@ class DAQJobConfig(Struct, kw_only=True):
     topics_to_subscribe: Annotated[
         list[str], Meta(description="topics to receive, besides those of the job type")
     ] = field(default_factory=list)
+    when_behind: Annotated[
+        Literal["hold", "skip"],
+        Meta(
+            description="when this job is behind and a ring is full: hold makes the producers"
+            " wait; skip loses this job's oldest messages, counted (for monitors)"
+        ),
+    ] = "hold"
     ring_size_mb: (
         Annotated[
             int,

@@ -16,11 +16,13 @@ import pyarrow as pa
 
 from enrgdaq.daq.models import DAQJobInfo, DAQJobMessage
 from enrgdaq.daq.store.models import (
+    FILE_BACKENDS,
     DAQJobMessageStore,
     DAQJobMessageStorePyArrow,
     DAQJobMessageStoreRaw,
     DAQJobMessageStoreTabular,
 )
+from enrgdaq.daq.store.paths import check_file_path, check_tag
 from enrgdaq.errors import CodecError
 from enrgdaq.transport import codec
 from enrgdaq.transport.ring import Record, RecordKind
@@ -47,7 +49,16 @@ def topics_of(message: DAQJobMessage) -> tuple[str, ...]:
 
 
 def pack(message: DAQJobMessage) -> PackedMessage:
-    """Prepare a message for a ring. Raises :class:`CodecError` for what cannot be sent."""
+    """Prepare a message for a ring.
+
+    Raises :class:`CodecError` for what cannot be sent, :class:`StoreError` for a tag or a
+    file path that no store may use: better here, where the mistake is, than in the store.
+    """
+    if isinstance(message, DAQJobMessageStore):
+        check_tag(message.tag)
+        for settings in message.store_config.backends():
+            if isinstance(settings, FILE_BACKENDS):
+                check_file_path(settings.file_path)
     if isinstance(message, DAQJobMessageStorePyArrow):
         return _pack_arrow(message)
     if isinstance(message, DAQJobMessageStoreRaw):

@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from enrgdaq.daq.base import DAQJob
@@ -89,7 +90,12 @@ def load_class(ref: ClassRef) -> type[DAQJob]:
 
     Raises :class:`ConfigurationError` when the module has no such class, or it is no job.
     """
-    module = _load_file(ref) if ref.file else importlib.import_module(ref.module)
+    if ref.file:
+        module = _load_file(ref)
+    else:
+        # "package.module:Class" may lie in the directory where the supervisor was started.
+        _search_also(str(Path.cwd()))
+        module = importlib.import_module(ref.module)
     found = getattr(module, ref.name, None)
     if found is None:
         raise ConfigurationError(f"{_place(ref)} has no class {ref.name!r}")
@@ -98,18 +104,21 @@ def load_class(ref: ClassRef) -> type[DAQJob]:
     return found
 
 
-def _load_file(ref: ClassRef) -> object:
+def _load_file(ref: ClassRef) -> ModuleType:
     """Import a file of the jobs folder under its own name, so that its neighbours can too."""
-    folder = str(Path(ref.file or "").parent)
-    if folder not in sys.path:
-        # At the end: a file called serial.py must not hide the library of that name.
-        sys.path.append(folder)
+    _search_also(str(Path(ref.file or "").parent))
     spec = importlib.util.find_spec(ref.module)
     if spec is None or spec.origin is None or Path(spec.origin).resolve() != Path(ref.file or ""):
         raise ConfigurationError(
             f"{ref.file}: a module called {ref.module!r} exists elsewhere; rename the file"
         )
     return importlib.import_module(ref.module)
+
+
+def _search_also(folder: str) -> None:
+    if folder not in sys.path:
+        # At the end: a file called serial.py must not hide the library of that name.
+        sys.path.append(folder)
 
 
 def _unknown(job_type: str, names: list[str]) -> str:

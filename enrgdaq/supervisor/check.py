@@ -19,7 +19,7 @@ from enrgdaq.daq.models import DAQJobConfig
 from enrgdaq.daq.registry import load_class
 from enrgdaq.daq.spec import ClassRef
 from enrgdaq.daq.store.base import DAQJobStore, DAQJobStoreJobConfig
-from enrgdaq.daq.store.models import DAQJobStoreConfig
+from enrgdaq.daq.store.models import FILE_BACKENDS, DAQJobStoreConfig
 from enrgdaq.daq.store.paths import check_file_path
 from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import EnrgdaqError, StoreError
@@ -40,6 +40,8 @@ class JobFacts(msgspec.Struct, kw_only=True):
     topics_in: list[str]
     takes_messages: bool
     """Whether it holds rows in rings."""
+    may_skip: bool
+    """Whether it rather loses messages than holds producers up."""
     stores_wanted: list[str]
     """Topics of the stores that its config asks for."""
     out_dir: str | None
@@ -174,6 +176,7 @@ def _check_one(index: int, request: _Request) -> _Result:
             kind=_kind(is_store, bool(topics), bool(stores)),
             topics_in=list(dict.fromkeys(topics)),
             takes_messages=bool(data_topics),
+            may_skip=config.when_behind == "skip",
             stores_wanted=sorted(wanted),
             out_dir=config.out_dir if isinstance(config, DAQJobStoreJobConfig) else None,
             ring_size_mb=config.ring_size_mb,
@@ -202,14 +205,13 @@ def _store_configs(config: DAQJobConfig) -> dict[str, DAQJobStoreConfig]:
 def _path_mistakes(stores: dict[str, DAQJobStoreConfig]) -> list[tuple[str, StoreError]]:
     found: list[tuple[str, StoreError]] = []
     for name, store in stores.items():
-        for backend in ("csv", "raw", "hdf5", "root"):
-            settings = getattr(store, backend)
-            if settings is None:
+        for settings in store.backends():
+            if not isinstance(settings, FILE_BACKENDS):
                 continue
             try:
                 check_file_path(settings.file_path)
             except StoreError as error:
-                found.append((f"{name}.{backend}.file_path", error))
+                found.append((f"{name}.file_path", error))
     return found
 
 

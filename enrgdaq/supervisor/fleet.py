@@ -51,7 +51,10 @@ class Fleet:
         self._spawner = spawner
         self._clock = clock
         self._last_tick = clock()
+        self._hearts_forgiven_until = 0.0
         self.is_closing = False
+        self.killed_at_stop = 0
+        """Processes that did not end in time when acquisition was stopped."""
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -102,7 +105,7 @@ class Fleet:
         """End all processes of a kind now."""
         for job in self.of_kind(kind):
             if job.child is not None:
-                job.child.kill("killed: acquisition is stopped")
+                self._kill_overdue(job.child)
 
     def of_kind(self, kind: str) -> list[Job]:
         """Jobs of a kind, in the order of their names."""
@@ -141,6 +144,8 @@ class Fleet:
         # A supervisor that was itself suspended must not take its jobs for dead.
         own_stall = max(0.0, now - self._last_tick - 1.0)
         self._last_tick = now
+        if own_stall:
+            self._hearts_forgiven_until = now + self._config.hung_after_seconds
         for job in self.jobs.values():
             child = job.child
             if child is None:
@@ -153,11 +158,16 @@ class Fleet:
                     child.stop_deadline += own_stall
             if child.stop_deadline is not None:
                 if now >= child.stop_deadline:
-                    child.kill("killed: it did not stop in time")
-            elif own_stall == 0.0:
+                    self._kill_overdue(child)
+            elif now >= self._hearts_forgiven_until:
                 self._check_heart(job, child, now)
 
     # -- inside -----------------------------------------------------------------------------
+
+    def _kill_overdue(self, child: Child) -> None:
+        if self.is_closing and not child.kill_reason:
+            self.killed_at_stop += 1
+        child.kill("killed: it did not stop in time")
 
     def _job(self, name: str) -> Job:
         if name not in self.jobs:
@@ -262,8 +272,8 @@ class Fleet:
             list(job.exits),
             now,
             self._config.restart,
-            # What holds rows may be owed data, now or a moment later.
-            never_gives_up=job.facts.kind == "store",
+            # Who holds rows may be owed data, now or a moment later, and would hold others up.
+            never_gives_up=job.facts.takes_messages,
             least_delay=job.facts.restart_offset_seconds,
         )
         if verdict.delay_seconds is None:

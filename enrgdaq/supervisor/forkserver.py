@@ -9,6 +9,7 @@ parent lives, so they outlive a killed supervisor; and it unpickles what it is s
 """
 
 import ctypes
+import importlib
 import os
 import selectors
 import signal
@@ -91,11 +92,14 @@ def _preload() -> None:
     import zmq  # noqa: F401
     import zstandard  # noqa: F401
 
-    import enrgdaq.daq.jobs.store.csv
-    import enrgdaq.daq.jobs.store.raw
     import enrgdaq.daq.runner
     import enrgdaq.supervisor.check
     import enrgdaq.transport.broker  # noqa: F401
+    from enrgdaq.daq.registry import BUILT_IN
+
+    for module in BUILT_IN.values():
+        if ".store." in module:
+            importlib.import_module(module)
 
     # The first conversion of Python objects imports pandas where it is installed.
     pa.array([1.0])
@@ -178,11 +182,15 @@ def _child(request: ForkRequest, descriptors: list[int]) -> int:
 def _run(request: ForkRequest, channel: int) -> int:
     from pathlib import Path
 
+    import numpy as np
+
     from enrgdaq.daq.runner import decode_spec, run_job
     from enrgdaq.supervisor.check import run_check
     from enrgdaq.transport.broker import run_broker
 
     if request.target == "job":
+        # A fork inherits numpy's global generator: two jobs would draw the same numbers.
+        np.random.seed()
         return run_job(channel, decode_spec(request.argument))
     if request.target == "check":
         return run_check(channel, request.argument)

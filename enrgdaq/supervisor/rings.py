@@ -21,7 +21,7 @@ from enrgdaq.errors import ConfigurationError, RingFormatError
 from enrgdaq.supervisor.check import JobFacts
 from enrgdaq.supervisor.places import Places, make_places
 from enrgdaq.transport.memory import MEGABYTE, RingRequest, check_room, ring_sizes
-from enrgdaq.transport.ring import RingFile, RingIdentity, RingWriter
+from enrgdaq.transport.ring import Policy, RingFile, RingIdentity, RingWriter
 from enrgdaq.transport.ring.file import new_ring_uuid, read_identity
 from enrgdaq.transport.routes import Consumer, Routes, save_routes
 
@@ -59,7 +59,11 @@ class NodeRings:
         :class:`ConfigurationError` for rings of another configuration or version.
         """
         types = {job.unique_id: job.type_name for job in jobs}
-        consumers = [job.unique_id for job in jobs if job.takes_messages]
+        consumers = {
+            job.unique_id: Policy.SKIP if job.may_skip else Policy.HOLD
+            for job in jobs
+            if job.takes_messages
+        }
         self._find_old(types, set(consumers))
         self._make_new(jobs, consumers)
         save_routes(
@@ -248,7 +252,7 @@ class NodeRings:
                 " delete the file to discard its data"
             )
 
-    def _make_new(self, jobs: list[JobFacts], consumers: list[str]) -> None:
+    def _make_new(self, jobs: list[JobFacts], consumers: dict[str, Policy]) -> None:
         sizes = ring_sizes(
             [
                 RingRequest(
@@ -282,9 +286,9 @@ class NodeRings:
             file = RingFile.create(folders[job.unique_id] / name, identity)
             # Listed before it is filled, so that close() removes it whatever happens next.
             self._rings.append(NodeRing(file, job.type_name, is_old=False))
-            for consumer in consumers:
+            for consumer, policy in consumers.items():
                 if consumer != job.unique_id:
-                    file.attach(consumer)
+                    file.attach(consumer, policy)
 
     def _remove(self, ring: NodeRing) -> None:
         ring.file.path.unlink(missing_ok=True)

@@ -46,7 +46,8 @@ class Spawner:
         self._socket.setblocking(False)
         self._numbers = itertools.count(1)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "enrgdaq.supervisor.forkserver", str(os.getpid())],
+            # -P: a file of the current directory must not hide a library of its name.
+            [sys.executable, "-P", "-m", "enrgdaq.supervisor.forkserver", str(os.getpid())],
             stdin=theirs.fileno(),
             start_new_session=True,
         )

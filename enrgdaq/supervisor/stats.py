@@ -11,6 +11,7 @@ from typing import Any
 from enrgdaq.daq.models import DAQJobMessageStatsReport, TopicCount
 from enrgdaq.daq.store.journal import replace_file
 
+_STALE_REPORT_SECONDS = 3.0
 _COUNTERS = ("messages_in", "bytes_in", "messages_out", "bytes_out", "unrouted", "lost")
 
 
@@ -46,8 +47,8 @@ class JobStats:
         self._topic_base: dict[str, TopicCount] = {}
         self._report: DAQJobMessageStatsReport | None = None
         self._reported_at = 0.0
-        self.rates = Rates()
-        self.topic_rates: dict[str, TopicRates] = {}
+        self._rates = Rates()
+        self._topic_rates: dict[str, TopicRates] = {}
         self.last_in: dt.datetime | None = None
         self.last_out: dt.datetime | None = None
 
@@ -55,6 +56,16 @@ class JobStats:
     def report(self) -> DAQJobMessageStatsReport | None:
         """The newest report of the running process."""
         return self._report
+
+    @property
+    def rates(self) -> Rates:
+        """Rates of the running process; zero when it has stopped reporting."""
+        return self._rates if self._is_fresh() else Rates()
+
+    @property
+    def topic_rates(self) -> dict[str, TopicRates]:
+        """Rates by topic; empty when the process has stopped reporting."""
+        return self._topic_rates if self._is_fresh() else {}
 
     @property
     def condition(self) -> str:
@@ -88,8 +99,8 @@ class JobStats:
             base.bytes += count.bytes
             base.rows += count.rows
         self._report = None
-        self.rates = Rates()
-        self.topic_rates = {}
+        self._rates = Rates()
+        self._topic_rates = {}
 
     def total(self, name: str) -> int:
         """A counter over all lives of the job."""
@@ -113,6 +124,9 @@ class JobStats:
         times = [moment.timestamp() for moment in (self.last_in, self.last_out) if moment]
         return max(0.0, wall - max(times)) if times else None
 
+    def _is_fresh(self) -> bool:
+        return self._clock() - self._reported_at < _STALE_REPORT_SECONDS
+
     def _find_rates(
         self,
         before: DAQJobMessageStatsReport,
@@ -122,13 +136,13 @@ class JobStats:
         def rate(name: str) -> float:
             return float(getattr(after, name) - getattr(before, name)) / seconds
 
-        self.rates = Rates(
+        self._rates = Rates(
             rate("messages_in"), rate("messages_out"), rate("bytes_in"), rate("bytes_out")
         )
-        self.topic_rates = {}
+        self._topic_rates = {}
         for topic, count in after.topics_out.items():
             earlier = before.topics_out.get(topic, TopicCount())
-            self.topic_rates[topic] = TopicRates(
+            self._topic_rates[topic] = TopicRates(
                 messages=(count.messages - earlier.messages) / seconds,
                 bytes=(count.bytes - earlier.bytes) / seconds,
                 rows=(count.rows - earlier.rows) / seconds,

@@ -230,7 +230,6 @@ class Supervisor:
             if self._fleet.any_live(kind):
                 self._fleet.kill_kind(kind)
                 self._turn_until(functools.partial(self._is_stopped, kind), time.monotonic() + 2.0)
-        killed = any("killed" in job.exit_reason for job in self._fleet.jobs.values())
         # The last statistics and log records of the jobs may still be on their way.
         self._turn_until(lambda: False, time.monotonic() + 0.15)
         self._write_stats()
@@ -244,7 +243,7 @@ class Supervisor:
             )
         self._audit.note("supervisor stopped", text=self._stop_reason)
         _LOG.info("stopped")
-        return 1 if killed else 0
+        return 1 if self._fleet.killed_at_stop else 0
 
     def _is_stopped(self, kind: str) -> bool:
         return not self._fleet.any_live(kind)

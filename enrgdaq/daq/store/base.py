@@ -15,6 +15,7 @@ from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfigBase
 from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import TransportError
 from enrgdaq.transport.bell import LOOK_SECONDS
+from enrgdaq.transport.ring import RingReader
 
 _WAIT_FOR: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE})
 _RETRY_SECONDS: Final = 1.0
@@ -117,6 +118,9 @@ class DAQJobStore(DAQJob):
 
     def _flush_and_release(self) -> None:
         if self._pending:
+            for reader in self._readers():
+                # A flush that fails is not the fault of the record at hand.
+                reader.put_down()
             self._flush_when_possible()
         self._pending = False
         self._pending_bytes = 0
@@ -125,11 +129,13 @@ class DAQJobStore(DAQJob):
 
     def _release(self) -> None:
         """All that was read is durable, or was not for this store."""
-        host = self._host
-        if isinstance(host, ProcessHost) and host.stream is not None:
-            for reader in host.stream.inbox.readers():
-                if reader.held_bytes:
-                    reader.commit()
+        for reader in self._readers():
+            if reader.held_bytes:
+                reader.commit()
+
+    def _readers(self) -> list[RingReader]:
+        stream = self._host.stream if isinstance(self._host, ProcessHost) else None
+        return stream.inbox.readers() if stream is not None else []
 
     def _flush_when_possible(self) -> None:
         """Flush; wait for a disk that is full or away, say so, and lose nothing."""

@@ -107,6 +107,14 @@ class DAQJobStoreConfig(Struct, kw_only=True, forbid_unknown_fields=True):
         ]
 
 
+FILE_BACKENDS = (
+    DAQJobStoreConfigCSV,
+    DAQJobStoreConfigRaw,
+    DAQJobStoreConfigHDF5,
+    DAQJobStoreConfigROOT,
+)
+"""Backends that write files."""
+
 STORE_TYPES: dict[str, str] = {
     "csv": "DAQJobStoreCSV",
     "root": "DAQJobStoreROOT",

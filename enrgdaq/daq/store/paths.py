@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -17,6 +18,7 @@ def check_tag(tag: str | None) -> None:
         raise StoreError(f"tag {tag!r}: use letters, digits, dot, dash and underscore, at most 80")
 
 
+@lru_cache(maxsize=1024)
 def check_file_path(file_path: str) -> None:
     """Raise :class:`StoreError` for a path that leaves the store's folder."""
     path = PurePosixPath(file_path)

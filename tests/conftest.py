@@ -1,0 +1,37 @@
+"""Fixtures for all tests."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.node import Node
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """A supervisor of its own, in folders of its own, which leaves nothing behind."""
+    # Unix socket paths are short, pytest's folders are not.
+    runtime = Path("/tmp") / f"dt{uuid.uuid4().hex[:8]}"
+    runtime.mkdir(mode=0o700)
+    made = Node(tmp_path, runtime, f"t-{uuid.uuid4().hex[:8]}")
+    try:
+        yield made
+    finally:
+        made.close()
+        leftovers = made.leftovers()
+        made.sweep()
+    assert not leftovers, f"left behind: {leftovers}"
+
+
+@pytest.fixture
+def needs_real_files() -> None:
+    """Skip without the package of real detector files, except where CI says that it is there."""
+    try:
+        import km3net_testdata  # noqa: F401
+    except ImportError:
+        if os.environ.get("CI") == "true":
+            pytest.fail("km3net-testdata is not installed; run: uv sync --group realdata")
+        pytest.skip("km3net-testdata is not installed")

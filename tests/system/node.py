@@ -44,7 +44,7 @@ class Node:
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime)}
         self.environment.pop("RUNTIME_DIRECTORY", None)
         self._client: ControlClient | None = None
-        self._started: list[int] = []
+        self._killed: list[int] = []
         self.configure()
 
     # -- configs ----------------------------------------------------------------------------
@@ -79,7 +79,6 @@ class Node:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self._started.append(self.process.pid)
         if wait_running:
             self.wait_all("running")
 
@@ -190,9 +189,13 @@ class Node:
 
     def kill_job(self, name: str) -> int:
         """``kill -9`` of a job's process, once it runs; returns its process id."""
-        pid = self.wait_job(name, lambda j: j.state == "running" and j.pid is not None).pid
+        # The supervisor may not have noticed the last kill yet.
+        pid = self.wait_job(
+            name, lambda j: j.state == "running" and j.pid not in (None, *self._killed)
+        ).pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+        self._killed.append(pid)
         return pid
 
     def log(self) -> str:

@@ -1,0 +1,137 @@
+"""Mistakes are found before anything starts."""
+
+from pathlib import Path
+
+from tests.system.node import Node
+
+STORE = 'daq_job_type = "DAQJobStoreCSV"\n'
+
+
+def check(node: Node) -> tuple[int, str]:
+    done = node.run("check")
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_good_configuration(node: Node) -> None:
+    node.add("csv", STORE)
+    code, said = check(node)
+    assert (code, said) == (0, "configs: 1 jobs, no mistakes\n")
+
+
+def test_every_mistake_of_every_file_at_once(node: Node) -> None:
+    node.add("typo", 'daq_job_type = "DAQJobStoreCVS"')
+    node.add("key", STORE + "flush_intervall_seconds = 2")
+    node.add("broken", "daq_job_type = ")
+    node.add("nothing", "x = 1")
+    node.add("value", STORE + "flush_interval_seconds = -1\nout_dir = 5\n")
+    (node.configs / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    code, said = check(node)
+    assert code == 2
+    assert "configs/typo.toml: daq_job_type: unknown job type 'DAQJobStoreCVS'" in said
+    assert "did you mean DAQJobStoreCSV?" in said
+    assert "configs/key.toml: flush_intervall_seconds: unknown key" in said
+    assert "did you mean flush_interval_seconds?" in said
+    assert "configs/broken.toml: is not TOML" in said
+    assert "configs/nothing.toml: daq_job_type: missing" in said
+    assert "configs/value.toml: flush_interval_seconds" in said
+    assert "configs/value.toml: out_dir" in said
+    assert "configs/binary.toml: is not UTF-8 text" in said
+
+
+def test_user_code_that_does_not_import_is_one_more_mistake(node: Node) -> None:
+    head = "from enrgdaq.daq.base import DAQJob\n"
+    body = "\nclass {}(DAQJob):\n    pass\n"
+    node.add_code("raises", head + "1 / 0" + body.format("DAQJobRaises"))
+    node.add_code("exits", head + "import os; os._exit(3)" + body.format("DAQJobExits"))
+    node.add_code(
+        "crashes",
+        head
+        + "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+        + body.format("DAQJobCrashes"),
+    )
+    node.add_code("fine", head + body.format("DAQJobFine"))
+    for name in ("Raises", "Exits", "Crashes", "Fine"):
+        node.add(name.lower(), f'daq_job_type = "DAQJob{name}"')
+    code, said = check(node)
+    assert code == 2
+    lines = said.splitlines()
+    assert len(lines) == 3, said
+    assert all(f"{name}.py" in said for name in ("raises", "exits", "crashes"))
+    assert "ZeroDivisionError" in said
+
+
+def test_double_names_are_named_with_both_places(node: Node) -> None:
+    code = "from enrgdaq.daq.base import DAQJob\nclass DAQJobStoreCSV(DAQJob):\n    pass\n"
+    node.add_code("mine", code)
+    node.add("csv", STORE)
+    node.add("one", 'daq_job_type = "DAQJobTest"\ndaq_job_unique_id = "same"\n')
+    node.add("two", 'daq_job_type = "DAQJobTest"\ndaq_job_unique_id = "same"\n')
+    exit_code, said = check(node)
+    assert exit_code == 2
+    assert "defined twice" in said
+    assert "enrgdaq.daq.jobs.store.csv" in said
+    assert "mine.py" in said
+    assert "is also the name of the job in configs/one.toml" in said
+
+
+def test_two_stores_must_not_share_a_folder(node: Node) -> None:
+    node.add("a", STORE)
+    node.add("b", STORE + 'out_dir = "./out"')
+    code, said = check(node)
+    assert code == 2
+    assert "is also the folder of configs/a.toml" in said
+
+
+def test_windows_text_files_are_fine(node: Node) -> None:
+    text = STORE.replace("\n", "\r\n").encode("utf-8-sig")
+    (node.configs / "csv.toml").write_bytes(text)
+    assert check(node)[0] == 0
+
+
+def test_wrong_configuration_starts_nothing(node: Node) -> None:
+    node.add("typo", 'daq_job_type = "DAQJobStoreCVS"')
+    done = node.run("run")
+    assert done.returncode == 2
+    assert "did you mean DAQJobStoreCSV?" in done.stderr
+    assert not node.out.exists()
+
+
+def test_missing_folder_is_said(node: Node) -> None:
+    done = node.run("check", "--daq-job-config-path", "nowhere")
+    assert done.returncode == 2
+    assert "nowhere: no such folder" in done.stderr
+
+
+def test_path_out_of_the_folder_is_a_mistake(node: Node) -> None:
+    node.add("csv", STORE)
+    node.add(
+        "test",
+        'daq_job_type = "DAQJobTest"\nrand_min = 1\nrand_max = 2\n'
+        '[store_config.csv]\nfile_path = "../../etc/cron.d/x"\n',
+    )
+    code, said = check(node)
+    assert code == 2
+    assert "below the store's out_dir" in said
+
+
+def test_hanging_import_is_a_mistake(tmp_path: Path, node: Node) -> None:
+    from enrgdaq.supervisor.check import check_jobs
+    from enrgdaq.supervisor.config import read_folder
+    from enrgdaq.supervisor.spawner import Spawner
+
+    node.add_code(
+        "hangs",
+        "import time\nfrom enrgdaq.daq.base import DAQJob\nwhile True: time.sleep(1)\n"
+        "class DAQJobHangs(DAQJob):\n    pass\n",
+    )
+    node.add("hangs", 'daq_job_type = "DAQJobHangs"')
+    node.add("csv", STORE)
+    folder = read_folder(node.configs)
+    spawner = Spawner()
+    try:
+        facts = check_jobs(folder, spawner, seconds_each=1.5)
+    finally:
+        spawner.close()
+    assert list(facts) == ["csv"]
+    (mistake,) = folder.mistakes
+    assert "it hangs" in str(mistake)

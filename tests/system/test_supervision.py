@@ -1,0 +1,378 @@
+"""Processes live, die and come back; nothing is left behind."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from enrgdaq.errors import ControlError
+from tests.system.node import Node, wait_until
+
+SEED_JOB = """
+import time
+from enrgdaq.daq.base import DAQJob
+from enrgdaq.daq.models import DAQJobConfig
+from enrgdaq.daq.store.models import (
+    DAQJobMessageStoreTabular,
+    DAQJobStoreConfig,
+    DAQJobStoreConfigCSV,
+)
+
+class MyJobConfig(DAQJobConfig):
+    my_setting: str
+    interval_seconds: float = 1.0
+
+class DAQJobMyJob(DAQJob):
+    config_type = MyJobConfig
+    config: MyJobConfig
+
+    def start(self):
+        while True:
+            # Produce and route data
+            self._put_message_out(
+                DAQJobMessageStoreTabular(
+                    store_config=DAQJobStoreConfig(csv=DAQJobStoreConfigCSV(file_path="my.csv")),
+                    keys=["timestamp", "value"],
+                    data=[[time.time(), 42.0]],
+                )
+            )
+            time.sleep(self.config.interval_seconds)
+"""
+
+STORE = 'daq_job_type = "DAQJobStoreCSV"\n'
+
+
+def job_code(body: str, name: str = "DAQJobIt") -> str:
+    indented = body.replace("\n", "\n        ")
+    return (
+        "import os, signal, sys, time, subprocess\n"
+        "from enrgdaq.daq.base import DAQJob\n"
+        f"class {name}(DAQJob):\n    def start(self):\n        {indented}\n"
+    )
+
+
+@pytest.fixture
+def it(node: Node) -> Node:
+    node.add("it", 'daq_job_type = "DAQJobIt"')
+    return node
+
+
+def test_job_of_the_seed_page_runs_and_stops_in_time(node: Node) -> None:
+    node.add_code("my_job", SEED_JOB)
+    node.add("my", 'daq_job_type = "DAQJobMyJob"\nmy_setting = "x"\ninterval_seconds = 3600\n')
+    node.add("csv", STORE)
+    node.start()
+    node.wait_job("my", lambda job: job.messages_out == 1)
+    began = time.monotonic()
+    assert node.stop() == 0, node.log()
+    assert time.monotonic() - began < 10
+    assert (node.out / "my.csv").read_text().startswith("timestamp,value\n")
+
+
+def test_prints_tracebacks_and_log_records_are_collected(it: Node) -> None:
+    it.add_code(
+        "it",
+        job_code(
+            'print("to stdout")\nprint("to stderr", file=sys.stderr)\n'
+            'self.log.warning("a \\x1b[31mwarning")\nself.sleep(0.3)\nraise ValueError("broken")'
+        ),
+    )
+    it.start(wait_running=False)
+    it.wait(lambda: "ValueError: broken" in it.log(), what="a traceback")
+    log = it.log()
+    assert "PRINT   it: to stdout" in log
+    assert "it: to stderr" in log
+    assert "WARNING it: a warning" in log
+    assert "Traceback (most recent call last):" in log
+    assert it.job("it").exit_reason == "ValueError: broken"
+    it.stop()
+
+
+def test_job_that_dies_on_import_later_is_reported(it: Node) -> None:
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.start()
+    it.add_code("it", "raise RuntimeError('edited badly')\n" + job_code("pass"))
+    it.kill_job("it")
+    it.wait(lambda: "edited badly" in it.log(), what="the reason in the log")
+    it.stop()
+
+
+def test_job_that_always_crashes_is_failed_and_can_be_started_again(it: Node) -> None:
+    it.add_code("it", job_code("raise ValueError('no device')"))
+    (it.configs / "supervisor.toml").write_text(
+        f'[info]\nsupervisor_id = "{it.id}"\n'
+        "[restart]\nfirst_delay_seconds = 0.01\nlongest_delay_seconds = 0.01\nmax_restarts = 3\n"
+    )
+    it.start(wait_running=False)
+    job = it.wait_job("it", lambda job: job.state == "failed")
+    assert job.restarts == 3
+    assert it.snapshot().supervisor.problems == ["it failed: ValueError: no device"]
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.client.start("it")
+    it.wait_job("it", lambda job: job.state == "running")
+    assert it.stop() == 0
+
+
+def test_plain_return_of_start_means_again(it: Node) -> None:
+    it.add_code("it", job_code("return"))
+    it.start(wait_running=False)
+    it.wait_job("it", lambda job: job.restarts >= 2)
+    assert it.job("it").exit_reason == "start() returned"
+    it.stop()
+
+
+def test_stop_error_of_its_own_means_done(it: Node) -> None:
+    it.add_code(
+        "it",
+        job_code(
+            "from enrgdaq.daq.models import DAQJobStopError\nraise DAQJobStopError('all sent')"
+        ),
+    )
+    it.start(wait_running=False)
+    job = it.wait_job("it", lambda job: job.state == "stopped")
+    assert (job.exit_reason, job.restarts) == ("all sent", 0)
+    assert it.stop() == 0
+
+
+def test_hung_process_is_killed_and_started_again(it: Node) -> None:
+    it.configure(hung_after_seconds=1)
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.start()
+    pid = it.job("it").pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    job = it.wait_job("it", lambda job: job.restarts == 1 and job.state == "running")
+    assert job.exit_reason.startswith("hung: no heartbeat")
+    assert it.stop() == 0
+
+
+def test_supervisor_that_was_suspended_takes_nobody_for_dead(it: Node) -> None:
+    it.configure(hung_after_seconds=1)
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.start()
+    family = it.family()
+    for process in family:
+        process.suspend()
+    time.sleep(2.5)  # longer than hung_after_seconds: this is the thing under test
+    for process in reversed(family):
+        process.resume()
+    number = len(it.client.logs().lines)
+    it.wait(lambda: it.job("it").state == "running", what="the job to be seen")
+    assert it.job("it").restarts == 0
+    assert number
+    assert it.stop() == 0
+
+
+def test_jobs_end_when_their_supervisor_is_killed(it: Node) -> None:
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.start()
+    it.kill_supervisor()  # waits for all that it started
+    it.start()
+    assert it.stop() == 0
+
+
+def test_what_a_job_has_started_ends_with_it(it: Node) -> None:
+    it.add_code("it", job_code("child = subprocess.Popen(['sleep', '300'])\nself.sleep(3600)"))
+    it.start()
+    (child,) = it.wait(
+        lambda: psutil.Process(it.job("it").pid).children(), what="the job's own process"
+    )
+    it.kill_job("it")
+    wait_until(lambda: not child.is_running() or child.status() == "zombie", what="its end")
+    assert it.stop() == 0
+
+
+def test_killed_forkserver_is_replaced(it: Node) -> None:
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.start()
+    forkserver = next(
+        p
+        for p in it.family()
+        if "enrgdaq.supervisor.forkserver" in " ".join(p.cmdline())
+        and p.parent() is not None
+        and p.parent().pid == it.process.pid
+    )
+    forkserver.kill()
+    it.wait_job("it", lambda job: job.restarts == 1 and job.state == "running")
+    assert it.stop() == 0
+
+
+def test_killed_broker_is_replaced_and_statistics_go_on(node: Node) -> None:
+    node.add("test", sender())
+    node.add("csv", STORE)
+    node.start()
+    broker = next(p for p in node.family() if p.name() == "daq:broker")
+    broker.kill()
+    before = node.job("test").messages_out
+    node.wait_job("test", lambda job: job.messages_out > before)
+    assert node.job("test").restarts == 0
+    assert node.stop() == 0
+
+
+def test_second_supervisor_of_the_same_id_is_refused(it: Node) -> None:
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.start()
+    done = it.run("run")
+    assert done.returncode == 2
+    assert "runs on this host already" in done.stderr
+    assert it.job("it").state == "running"
+    assert it.stop() == 0
+
+
+def test_second_signal_stops_at_once(it: Node) -> None:
+    it.configure(stop_grace_seconds=3600)
+    it.add_code(
+        "it",
+        job_code(
+            "while True:\n    try:\n        time.sleep(3600)\n    except Exception:\n        pass"
+        ),
+    )
+    it.start()
+    assert it.process is not None
+    it.process.send_signal(signal.SIGTERM)
+    it.wait_job("it", lambda job: job.state == "stopping")
+    it.process.send_signal(signal.SIGTERM)
+    assert it.wait_ended(seconds=10) == 1
+
+
+def test_stubborn_job_is_killed_in_time(it: Node) -> None:
+    it.configure(stop_grace_seconds=2)
+    it.add_code(
+        "it",
+        job_code(
+            "while True:\n    try:\n        time.sleep(3600)\n    except Exception:\n        pass"
+        ),
+    )
+    it.start()
+    began = time.monotonic()
+    assert it.stop() == 1
+    assert time.monotonic() - began < 6
+
+
+def test_commands(node: Node) -> None:
+    node.add("test", sender())
+    node.add("csv", STORE)
+    assert node.run("status").returncode == 3
+    node.start()
+    assert node.run("restart", "test").returncode == 0
+    job = node.wait_job("test", lambda job: job.state == "running")
+    assert job.restarts == 1
+    assert node.run("stop", "test").stdout.endswith("test is stopped\n")
+    assert node.run("stop", "test").returncode == 4
+    assert node.run("start", "test").stdout.endswith("test is running\n")
+    done = node.run("restart", "nobody")
+    assert done.returncode == 4
+    assert "no job is called 'nobody'; there are" in done.stderr
+    assert node.run("logs", "--lines", "5").stdout.count("\n") == 5
+    assert "store.DAQJobStoreCSV" in node.run("status").stdout
+    assert node.run("shutdown").stdout.endswith("stopped\n")
+    assert node.wait_ended() == 0
+    events = (node.out / "logs" / f"{node.id}.audit.jsonl").read_text().splitlines()
+    assert any('"what":"RestartJob"' in line and '"user":' in line for line in events)
+
+
+def test_status_as_json_has_all_that_scripts_need(node: Node) -> None:
+    import json
+
+    node.add("test", sender())
+    node.add("csv", STORE)
+    node.start()
+    node.wait_job("csv", lambda job: job.messages_in > 0)
+    found = json.loads(node.run("status", "--json").stdout)
+    assert set(found) == {"supervisor", "jobs", "topics", "rings"}
+    keys = (
+        "id type state pid restarts exit_reason messages_in messages_out bytes_in bytes_out"
+        " rate_in rate_out age_seconds backpressure_seconds lost"
+    )
+    assert set(keys.split()) <= set(found["jobs"][0])
+    ring = next(ring for ring in found["rings"] if ring["producer"] == "test")
+    assert {"producer", "capacity", "head", "consumers"} <= set(ring)
+    assert {"name", "cursor", "lag_bytes"} <= set(ring["consumers"][0])
+    node.stop()
+
+
+def test_files_and_folders_are_private(it: Node) -> None:
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.start()
+    sockets = [p for p in (it.runtime / "enrgdaq" / it.id).rglob("*") if p.is_socket()]
+    rings = list(_shm(it).glob("*.ring"))
+    assert sockets
+    assert rings
+    for path in (*rings, it.runtime / "enrgdaq" / it.id / "control"):
+        assert path.stat().st_mode & 0o077 == 0, path
+    for folder in (_shm(it), it.runtime / "enrgdaq", it.runtime / "enrgdaq" / it.id):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    it.stop()
+
+
+def test_dead_stores_data_outlives_a_stop(node: Node) -> None:
+    """A store that cannot write is still owed its rows after a stop, and gets them."""
+    node.configure(stop_grace_seconds=2)
+    node.add("test", sender())
+    node.add("csv", STORE)
+    node.start()
+    node.wait_job("csv", lambda job: job.messages_in > 0)
+    pid = node.job("csv").pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    sent = node.job("test").messages_out
+    node.wait_job("test", lambda job: job.messages_out > sent + 20)
+    assert node.stop() == 1
+    kept = list((node.out / "state" / node.id).glob("*.ring"))
+    assert len(kept) == 1
+    assert "holds data for csv; the next start goes on with it" in node.log()
+    listed = node.run("rings", "list").stdout
+    assert "owed: csv" in listed
+    node.start()
+    assert node.stop() == 0
+    total = sum(
+        int(line.rsplit(": ", 1)[1].split()[3])
+        for line in node.log().splitlines()
+        if "supervisor: test: " in line and "messages in" in line
+    )
+    rows = (node.out / "test.csv").read_text().splitlines()[1:]
+    assert len(rows) == len(set(rows)) == total
+    assert not list((node.out / "state" / node.id).iterdir())
+
+
+def test_twenty_idle_jobs_are_up_within_five_seconds(node: Node) -> None:
+    for number in range(20):
+        node.add(f"job{number}", 'daq_job_type = "DAQJobIt"')
+    node.add_code("it", job_code("self.sleep(3600)"))
+    began = time.monotonic()
+    node.start()
+    assert time.monotonic() - began < 5
+    jobs = [psutil.Process(job.pid) for job in node.snapshot().jobs]
+    private = [process.memory_full_info().uss / 1e6 for process in jobs]
+    assert max(private) < 60, private
+    assert node.stop() == 0
+
+
+def test_stop_of_a_supervisor_that_answers_no_more(it: Node) -> None:
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.start()
+    assert it.process is not None
+    it.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(ControlError, match="no answer within"):
+        it.client.snapshot()
+    it.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: it.job("it").state == "running", what="an answer")
+    assert it.stop() == 0
+
+
+def sender(file: str = "test.csv") -> str:
+    return f"""
+    daq_job_type = "DAQJobTest"
+    rand_min = 1
+    rand_max = 10
+    interval_seconds = 0.01
+    [store_config.csv]
+    file_path = "{file}"
+    """
+
+
+def _shm(node: Node) -> Path:
+    return Path(f"/dev/shm/enrgdaq-{os.getuid()}-{node.id}")

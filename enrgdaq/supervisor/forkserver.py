@@ -8,6 +8,7 @@ Why not ``multiprocessing``'s: its children inherit the descriptor that tells th
 parent lives, so they outlive a killed supervisor; and it unpickles what it is sent.
 """
 
+import contextlib
 import ctypes
 import importlib
 import os
@@ -140,7 +141,8 @@ def _take_request(own: socket.socket, children: set[int]) -> bool:
     children.add(pid)
     for descriptor in descriptors:
         os.close(descriptor)
-    own.send(msgspec.msgpack.encode(Forked(number=request.number, pid=pid)))
+    with contextlib.suppress(ConnectionError):
+        own.send(msgspec.msgpack.encode(Forked(number=request.number, pid=pid)))
     return True
 
 
@@ -151,7 +153,9 @@ def _reap(children: set[int], own: socket.socket) -> None:
             return
         children.discard(pid)
         code = os.waitstatus_to_exitcode(status)
-        own.send(msgspec.msgpack.encode(Ended(pid=pid, status=code)))
+        # A supervisor that is gone is noticed when the socket is read.
+        with contextlib.suppress(ConnectionError):
+            own.send(msgspec.msgpack.encode(Ended(pid=pid, status=code)))
 
 
 def _child(request: ForkRequest, descriptors: list[int]) -> int:

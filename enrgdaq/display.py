@@ -129,7 +129,7 @@ def job_type_template(name: str, job_class: type[DAQJob]) -> str:
             continue
         struct = struct_in(field.type)
         if struct is not None:
-            tables += ["", *_template_table(field.encode_name, struct, required=field.required)]
+            tables += _template_table(field.encode_name, struct, required=field.required)
             continue
         lines += ["", *_template_key(field, "")]
     return "\n".join(lines + tables)
@@ -140,12 +140,12 @@ def _template_table(name: str, struct: Any, *, required: bool) -> list[str]:
     nested = [(f, struct_in(f.type)) for f in inner if struct_in(f.type) is not None]
     if nested:
         # A store config: the backends are tables of their own, all optional.
-        lines = [f"# One or more of the backends of {name}:"] if required else []
+        lines = ["", f"# One or more of the backends of {name}:"] if required else []
         for field, table_type in nested:
             lines += _template_table(f"{name}.{field.encode_name}", table_type, required=False)
         return lines
     mark = "" if required else "# "
-    lines = [f"{mark}[{name}]"]
+    lines = ["", f"{mark}[{name}]"]
     for field in inner:
         lines += _template_key(field, mark)
     return lines
@@ -157,8 +157,24 @@ def _template_key(field: msgspec.structs.FieldInfo, mark: str) -> list[str]:
         f"# {text} ({describe_type(field.type)})" if text else f"# {describe_type(field.type)}"
     )
     if field.required:
-        return [comment, f"{mark}{field.encode_name} = "]
-    return [comment, f"# {field.encode_name} = {_toml(_default(field))}"]
+        return [comment, f"{mark}{field.encode_name} = {_placeholder(field.type)}"]
+    default = _default(field)
+    if default is None:
+        return [
+            f"{comment}; not set by default",
+            f"# {field.encode_name} = {_placeholder(field.type)}",
+        ]
+    return [comment, f"# {field.encode_name} = {_toml(default)}"]
+
+
+def _placeholder(expected: Any) -> str:
+    """A value of the right kind that the reader is to replace."""
+    words = describe_type(expected)
+    if words.startswith(("a number", "a whole number")):
+        return "0"
+    if words.startswith("true"):
+        return "false"
+    return "[]" if words.startswith("a list") else '"..."'
 
 
 def _explain(struct: Any, prefix: str) -> list[str]:

@@ -128,7 +128,8 @@ def struct_in(expected: Any) -> Any:
 
 def describe_type(expected: Any) -> str:
     """A field's type in words, with its allowed values and limits."""
-    words = " or ".join(_word(part) for part in _alternatives(expected))
+    # None only says that a key may be left out.
+    words = " or ".join(_word(p) for p in _alternatives(expected) if p is not type(None))
     limits = ", ".join(
         f"{sign} {limit:g}" if isinstance(limit, (int, float)) else f"{sign} {limit}"
         for meta in metas_of(expected)
@@ -160,8 +161,6 @@ _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 def _word(part: Any) -> str:
     if part in _WORDS:
         return _WORDS[part]
-    if part is type(None):
-        return "nothing"
     origin = typing.get_origin(part)
     if origin is typing.Literal:
         return "one of " + ", ".join(str(choice) for choice in typing.get_args(part))

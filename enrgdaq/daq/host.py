@@ -37,6 +37,7 @@ TICK_SECONDS = 0.25  # heartbeat, log records, stop requests
 _STATS_SECONDS = 1.0
 _INTERRUPT_AFTER_SECONDS = 1.0  # for jobs that do not look at `stopping`, then every second
 _LOGS_KEPT = 20_000
+_LAST_WORDS_SECONDS = 0.5  # for log records of a job that was there for a moment only
 WATCHDOG_EXIT_CODE = 17
 
 
@@ -198,13 +199,14 @@ class ProcessHost:
                 self._take_telemetry(subscriber)
             self._check_watchdogs()
             self._send_logs(telemetry)
-            if now >= next_stats or is_last:
+            if now >= next_stats:
                 next_stats = max(next_stats + _STATS_SECONDS, now)
                 self._send_stats(telemetry, process)
             while self._telemetry_out:
                 telemetry.send(*self._telemetry_out.popleft())
             if is_last:
                 break
+        telemetry.finish(_LAST_WORDS_SECONDS)
         telemetry.close()
         if subscriber is not None:
             subscriber.close()
@@ -274,8 +276,14 @@ class ProcessHost:
             telemetry.send(topic, msgspec.msgpack.encode(batch))
 
     def _send_stats(self, telemetry: TelemetryPublisher, process: psutil.Process) -> None:
+        report = self.report(_resources(process))
+        topic = Topic.stats(self._spec.supervisor.supervisor_id, self.unique_id)
+        telemetry.send(topic.encode(), codec.encode(report))
+
+    def report(self, resources: DAQJobResourceStats) -> DAQJobMessageStatsReport:
+        """The counters as they are now."""
         counters = self.counters
-        report = DAQJobMessageStatsReport(
+        return DAQJobMessageStatsReport(
             unique_id=self.unique_id,
             instance_id=self.instance_id,
             messages_in=counters.messages_in,
@@ -289,11 +297,9 @@ class ProcessHost:
             lost=self.stream.unreadable if self.stream is not None else 0,
             logs_dropped=self._logs_dropped,
             latency=counters.take_latency(),
-            resources=_resources(process),
+            resources=resources,
             condition=self._condition,
         )
-        topic = Topic.stats(self._spec.supervisor.supervisor_id, self.unique_id)
-        telemetry.send(topic.encode(), codec.encode(report))
 
     def _report_set_aside(self, report: RecordSetAside) -> None:
         self._lifeline.send(report)

@@ -14,7 +14,7 @@ import msgspec
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.config_check import read_config
 from enrgdaq.daq.host import ProcessHost
-from enrgdaq.daq.models import DAQJobStopError
+from enrgdaq.daq.models import DAQJobResourceStats, DAQJobStopError
 from enrgdaq.daq.places import lock_path
 from enrgdaq.daq.registry import load_class
 from enrgdaq.daq.spec import JobEnding, JobSpec, Lifeline
@@ -47,6 +47,7 @@ def run_job(lifeline_descriptor: int, spec: JobSpec) -> int:
         ending, code = JobEnding(reason=_one_line(error), traceback=_traceback()), 1
     if host is not None:
         host.close()
+        ending.report = host.report(DAQJobResourceStats())
     lifeline.send(ending)
     lifeline.close()
     sys.stdout.flush()

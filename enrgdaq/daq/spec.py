@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from enrgdaq.daq.models import DAQJobMessageStatsReport
 from enrgdaq.errors import TransportError
 from enrgdaq.models import SupervisorInfo
 
@@ -71,6 +72,8 @@ class JobEnding(msgspec.Struct, kw_only=True, tag=True):
     reason: str
     traceback: str = ""
     is_done: bool = False
+    report: DAQJobMessageStatsReport | None = None
+    """The last counters: telemetry may drop, this does not."""
 
 
 class RecordSetAside(msgspec.Struct, kw_only=True, tag=True):

@@ -32,6 +32,7 @@ class Child:
     ending: JobEnding | None = None
     kill_reason: str = ""
     stop_deadline: float | None = None
+    drains: bool = False
     _partial: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
@@ -76,6 +77,7 @@ class Child:
         """Ask the process to end; it is killed at the deadline (monotonic seconds)."""
         self.lifeline.send(StopRequest(reason=reason, drain=drain))
         self.stop_deadline = deadline
+        self.drains = drain
 
     def kill(self, reason: str) -> None:
         """End the process and all that it started."""

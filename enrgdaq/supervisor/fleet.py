@@ -96,9 +96,11 @@ class Fleet:
         return f"restarting {name} (process {job.pid})"
 
     def stop_kind(self, kind: str, *, drain: bool, seconds: float) -> None:
-        """Stop all jobs of a kind."""
+        """Stop all jobs of a kind; ``drain``: those that are owed data read it first."""
         for job in self.of_kind(kind):
             job.start_again = False
+            if drain and job.state is JobState.BACKOFF and self._rings.owes(job.id):
+                self._launch(job)
             self._tell_to_stop(job, "acquisition is stopped", drain=drain, seconds=seconds)
 
     def kill_kind(self, kind: str) -> None:
@@ -201,6 +203,7 @@ class Fleet:
         child = Child.start(self._spawner(), spec, self._clock())
         job.child = child
         job.lives += 1
+        job.stats.process_started()
         if job.restarts:
             job.last_restart = time.time()
         job.move(Happening.LAUNCHED)
@@ -225,6 +228,8 @@ class Fleet:
             _LOG.info("%s runs (process %s)", job.id, child.pid)
         elif isinstance(message, JobEnding):
             child.ending = message
+            if message.report is not None:
+                job.stats.absorb(message.report)
             if message.traceback:
                 self._book.add(job.id, "ERROR", message.traceback, time.time())
         elif isinstance(message, RecordSetAside):
@@ -264,8 +269,19 @@ class Fleet:
             _LOG.info("%s has stopped: %s", job.id, reason)
             if job.start_again and not self.is_closing:
                 self._launch(job)
+            elif was_told and child.ending is None:
+                self._finish_draining(job, child, now)
             return
         self._decide_restart(job, now, reason)
+
+    def _finish_draining(self, job: Job, child: Child, now: float) -> None:
+        """A process died while it drained its rings: another one goes on, if time is left."""
+        if not child.drains or child.stop_deadline is None or not self._rings.owes(job.id):
+            return
+        seconds = child.stop_deadline - now
+        if seconds > 0 and not child.kill_reason:
+            self._launch(job)
+            self._tell_to_stop(job, "acquisition is stopped", drain=True, seconds=seconds)
 
     def _decide_restart(self, job: Job, now: float, reason: str) -> None:
         verdict = decide(

@@ -37,8 +37,8 @@ class TopicRates:
 class JobStats:
     """Counters of one job, summed over its restarts.
 
-    A report counts from the start of its process; when a process ends, what it had counted
-    is added to the base.
+    A report counts from the start of its process; when the next process reports, what the
+    one before had counted is added to the base.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -47,6 +47,7 @@ class JobStats:
         self._topic_base: dict[str, TopicCount] = {}
         self._report: DAQJobMessageStatsReport | None = None
         self._reported_at = 0.0
+        self._is_running = False
         self._rates = Rates()
         self._topic_rates: dict[str, TopicRates] = {}
         self.last_in: dt.datetime | None = None
@@ -55,7 +56,7 @@ class JobStats:
     @property
     def report(self) -> DAQJobMessageStatsReport | None:
         """The newest report of the running process."""
-        return self._report
+        return self._report if self._is_running else None
 
     @property
     def rates(self) -> Rates:
@@ -70,16 +71,18 @@ class JobStats:
     @property
     def condition(self) -> str:
         """What the job says that it waits for."""
-        return self._report.condition if self._report else ""
+        return self.report.condition if self.report else ""
 
     def absorb(self, report: DAQJobMessageStatsReport) -> None:
-        """Take a report of the job's process."""
-        if self._report is not None and report.instance_id != self._report.instance_id:
-            if report.instance_id < self._report.instance_id:
-                return  # late, from a process that is gone
-            self.process_ended()
+        """Take a report of the job's process; the last one may come after its end."""
+        previous = self._report
+        if previous is not None and report.instance_id < previous.instance_id:
+            return  # late, from a process long gone
+        if previous is not None and report.instance_id > previous.instance_id:
+            self._add_to_base(previous)
+            previous = None
         now = self._clock()
-        previous, seconds = self._report, now - self._reported_at
+        seconds = now - self._reported_at
         if previous is not None and seconds > 0:
             self._find_rates(previous, report, seconds)
         self._report = report
@@ -88,17 +91,12 @@ class JobStats:
         self.last_out = report.last_out or self.last_out
 
     def process_ended(self) -> None:
-        """Keep what the process had counted, and expect a new one."""
-        if self._report is None:
-            return
-        for name in _COUNTERS:
-            self._base[name] += getattr(self._report, name)
-        for topic, count in self._report.topics_out.items():
-            base = self._topic_base.setdefault(topic, TopicCount())
-            base.messages += count.messages
-            base.bytes += count.bytes
-            base.rows += count.rows
-        self._report = None
+        """The process is gone; what it had counted stays."""
+        self._is_running = False
+
+    def process_started(self) -> None:
+        """A new process counts from zero."""
+        self._is_running = True
         self._rates = Rates()
         self._topic_rates = {}
 
@@ -125,7 +123,16 @@ class JobStats:
         return max(0.0, wall - max(times)) if times else None
 
     def _is_fresh(self) -> bool:
-        return self._clock() - self._reported_at < _STALE_REPORT_SECONDS
+        return self._is_running and self._clock() - self._reported_at < _STALE_REPORT_SECONDS
+
+    def _add_to_base(self, report: DAQJobMessageStatsReport) -> None:
+        for name in _COUNTERS:
+            self._base[name] += getattr(report, name)
+        for topic, count in report.topics_out.items():
+            base = self._topic_base.setdefault(topic, TopicCount())
+            base.messages += count.messages
+            base.bytes += count.bytes
+            base.rows += count.rows
 
     def _find_rates(
         self,

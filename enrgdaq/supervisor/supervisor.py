@@ -76,6 +76,7 @@ class Supervisor:
         self._broker_pipes: Pipes | None = None
         self._running = ""
         self._stats_due = 0.0
+        self._kept: list[str] = []
 
     def stop(self, reason: str) -> None:
         """Stop in order; safe to call from a signal handler. A second call stops at once."""
@@ -83,7 +84,11 @@ class Supervisor:
         self._signals += 1
 
     def run(self) -> int:
-        """Start, supervise, stop; returns 0 after a clean stop, 1 when processes were killed."""
+        """Start, supervise, stop; returns the exit code.
+
+        0 after a clean stop, 1 when processes had to be killed or data is left for the next
+        start.
+        """
         folder = read_folder(self._config_path)
         self._spawner = Spawner()
         try:
@@ -94,7 +99,8 @@ class Supervisor:
             lock = NameLock(places.runtime / "supervisor.lock")
             self._take_id(lock, places)
             try:
-                return self._run(folder, facts, places)
+                code = self._run(folder, facts, places)
+                return 1 if self._kept else code
             finally:
                 _clear_runtime(places, lock)
         finally:
@@ -132,7 +138,8 @@ class Supervisor:
                 raise ConfigurationError(str(error)) from error
             return self._supervise(folder, facts, context)
         finally:
-            for kept in self._rings.close():
+            self._kept = self._rings.close()
+            for kept in self._kept:
                 _LOG.warning("%s", kept)
             context.destroy(linger=200)
             root.removeHandler(handler)
@@ -310,7 +317,7 @@ class Supervisor:
                 else:
                     report = codec.decode(body, DAQJobMessageStatsReport)
                     job = self._fleet.jobs.get(report.unique_id)
-                    if job is not None and job.child is not None:
+                    if job is not None:
                         job.stats.absorb(report)
             except (CodecError, msgspec.MsgspecError) as error:
                 _LOG.debug("telemetry on %s dropped: %s", topic, error)

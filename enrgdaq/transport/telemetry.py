@@ -4,8 +4,9 @@ Publishers use XPUB sockets: those see the subscriptions, so nothing is sent tha
 wants, and what is said before the first subscriber is there can be kept for a moment.
 """
 
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import zmq
@@ -13,14 +14,22 @@ import zmq
 from enrgdaq.transport.broker import HIGH_WATER_MARK
 
 _KEPT: Final = 2_000  # messages kept for a subscriber that is not there yet
+_SETTLING_SECONDS: Final = 1.0  # subscriptions come one by one after the first
 
 
 class TelemetryPublisher:
     """One socket, owned by one thread. Everything else hands messages to that thread."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str) -> None:
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        endpoint: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.dropped = 0
+        self._clock = clock
         self._subscriptions: set[bytes] = set()
+        self._settled_at: float | None = None
         self._kept: deque[tuple[bytes, bytes]] = deque()
         self._socket = context.socket(zmq.XPUB)
         self._socket.set_hwm(HIGH_WATER_MARK)
@@ -39,7 +48,7 @@ class TelemetryPublisher:
         return any(topic.startswith(prefix) for prefix in self._subscriptions)
 
     def look_at_subscriptions(self) -> None:
-        """Take subscription changes; call when the socket is readable."""
+        """Take subscription changes; call when the socket is readable, and now and then."""
         while True:
             try:
                 frame = self._socket.recv(zmq.NOBLOCK)
@@ -49,29 +58,41 @@ class TelemetryPublisher:
                 self._subscriptions.add(frame[1:])
             elif frame[:1] == b"\x00":
                 self._subscriptions.discard(frame[1:])
-        if self._subscriptions:
+        if not self._subscriptions:
+            self._settled_at = None
+        elif self._settled_at is None:
+            self._settled_at = self._clock() + _SETTLING_SECONDS
+        if self._subscriptions and self._kept:
             kept, self._kept = self._kept, deque()
             for topic, body in kept:
                 self.send(topic, body)
 
     def send(self, topic: bytes, body: bytes) -> None:
-        """Publish; kept while nobody at all subscribes, dropped and counted when it must be."""
-        if not self._subscriptions:
-            if len(self._kept) == _KEPT:
-                self._kept.popleft()
-                self.dropped += 1
-            self._kept.append((topic, body))
-            return
+        """Publish; kept while subscriptions come in, dropped and counted when it must be."""
         if not self.wanted(topic):
+            if self._settled_at is None or self._clock() < self._settled_at:
+                self._keep(topic, body)
             return
         try:
             self._socket.send_multipart((topic, body), zmq.NOBLOCK)
         except zmq.Again:
             self.dropped += 1
 
+    def finish(self, seconds: float) -> None:
+        """Wait for subscribers to what is kept, at most so long."""
+        deadline = self._clock() + seconds
+        while self._kept and self._socket.poll(int(max(0.0, deadline - self._clock()) * 1000)):
+            self.look_at_subscriptions()
+
     def close(self) -> None:
         """Close, giving what is queued 0.3 s to leave; idempotent."""
         self._socket.close()
+
+    def _keep(self, topic: bytes, body: bytes) -> None:
+        if len(self._kept) == _KEPT:
+            self._kept.popleft()
+            self.dropped += 1
+        self._kept.append((topic, body))
 
 
 class TelemetrySubscriber:

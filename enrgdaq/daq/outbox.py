@@ -7,7 +7,7 @@ from pathlib import Path
 
 from enrgdaq.daq.counters import Counters
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
-from enrgdaq.daq.packing import PackedMessage, pack, split, topics_of
+from enrgdaq.daq.packing import PackedMessage, Packer, split
 from enrgdaq.daq.store.models import DAQJobMessageStore
 from enrgdaq.daq.watchdog import Watchdog
 from enrgdaq.transport.bell import BellRinger
@@ -37,6 +37,7 @@ class Outbox:
         self._stopping = stopping
         self._watchdogs = watchdogs
         self._log = log
+        self._packer = Packer()
         self._ringer = BellRinger()
         self._routes = Routes()
         self._masks: dict[tuple[str, ...], int] = {}
@@ -50,32 +51,27 @@ class Outbox:
 
         Raises :class:`DAQJobStopError` when told to stop while it waits for room.
         """
-        topics = topics_of(message)
-        self._publish(message, topics, pack(message))
+        self._publish(message, self._packer.pack(message))
 
     def close(self) -> None:
         """Let go of the ring; idempotent."""
         self._ringer.close()
         self._ring.close()
 
-    def _publish(
-        self, message: DAQJobMessage, topics: tuple[str, ...], packed: PackedMessage
-    ) -> None:
-        size = layout.record_size(len(packed.header), packed.payload_length)
+    def _publish(self, message: DAQJobMessage, packed: PackedMessage) -> None:
+        size = layout.record_size(len(packed.header), packed.payload.length)
         largest = self._ring.capacity // 4
         if size > largest:
             parts = split(message, -(-size // largest) + 1)
             if len(parts) > 1:
                 for part in parts:
-                    self._publish(part, topics, pack(part))
+                    self._publish(part, self._packer.pack(part))
                 return
         with self._lock:
-            self._write(message, topics, packed)
+            self._write(message, packed)
 
-    def _write(
-        self, message: DAQJobMessage, topics: tuple[str, ...], packed: PackedMessage
-    ) -> None:
-        writer = self._writer
+    def _write(self, message: DAQJobMessage, packed: PackedMessage) -> None:
+        writer, topics = self._writer, packed.topics
         writer.refresh_rows()
         mask = self._masks.get(topics)
         if mask is None:
@@ -83,20 +79,20 @@ class Outbox:
         if not mask:
             self._nobody_takes(message, topics)
             return
-        space = writer.reserve(len(packed.header), packed.payload_length)
+        space = writer.reserve(len(packed.header), packed.payload.length)
         if space is None:
             space = self._wait_for_room(packed)
             # Rows may have changed meanwhile.
             mask = self._masks.get(topics) or self._mask(topics)
-        packed.fill(space)
+        packed.payload.fill(space)
         now_ns = time.time_ns()
         start, sequence = writer.commit(
-            mask=mask, kind=packed.kind, header=packed.header, timestamp_ns=now_ns
+            mask=mask, kind=packed.payload.kind, header=packed.header, timestamp_ns=now_ns
         )
         for row in writer.sleepers(mask, start):
             self._ringer.ring(self._bells[row])
         message.id = f"{self._ring.identity.uuid}:{sequence}"
-        self._counters.sent(topics, packed.payload_length, packed.rows, now_ns)
+        self._counters.sent(topics, packed.payload.length, packed.payload.rows, now_ns)
 
     def _wait_for_room(self, packed: PackedMessage) -> memoryview:
         began = time.monotonic_ns()
@@ -108,7 +104,7 @@ class Outbox:
                     raise DAQJobStopError("stopped while it waited for room in its ring")
                 for watchdog in self._watchdogs:
                     watchdog.reset()
-                space = self._writer.reserve(len(packed.header), packed.payload_length)
+                space = self._writer.reserve(len(packed.header), packed.payload.length)
                 if space is not None:
                     return space
                 delay = min(2 * delay, _LONGEST_WAIT)

@@ -110,6 +110,25 @@ def _parser() -> argparse.ArgumentParser:
     types = add("job-types", _job_types, "list the job types, or explain the keys of one")
     types.add_argument("name", nargs="?", help="a job type")
     types.add_argument("--toml", action="store_true", help="a commented file to start from")
+    bench = add("bench", _bench, "measure how fast the real system is on this machine")
+    bench.add_argument(
+        "--payload-bytes",
+        type=int,
+        nargs="+",
+        default=[1_600, 160_000, 8_000_000],
+        metavar="N",
+        help="message sizes (default: 1600 160000 8000000)",
+    )
+    bench.add_argument("--lane", choices=["arrow", "raw", "rows"], default="arrow")
+    bench.add_argument("--producers", type=int, default=1)
+    bench.add_argument("--consumers", type=int, default=1)
+    bench.add_argument(
+        "--seconds", type=float, default=5.0, help="sending time of each (default: 5)"
+    )
+    bench.add_argument(
+        "--rate", type=float, default=0.0, help="messages per second of a producer; 0: all it can"
+    )
+    bench.add_argument("--json", action="store_true", help="one JSON object a line")
     rings = add("rings", _rings, "list ring files that a stopped supervisor left, or discard one")
     rings.add_argument("action", choices=["list", "discard"])
     rings.add_argument("file", nargs="?", type=Path, help="for discard: the file to remove")
@@ -261,6 +280,30 @@ def _job_types(options: argparse.Namespace) -> int:
     job_class = load_class(registry.find(options.name))
     print((job_type_template if options.toml else job_type_text)(options.name, job_class))
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from enrgdaq.trials.bench import BenchPlan, as_json, measure, say_on_terminal, table_lines
+
+    results = []
+    for payload_bytes in options.payload_bytes:
+        plan = BenchPlan(
+            payload_bytes=payload_bytes,
+            lane=options.lane,
+            producers=options.producers,
+            consumers=options.consumers,
+            seconds=options.seconds,
+            rate=options.rate,
+        )
+        results.append(measure(plan, say_on_terminal))
+        if options.json:
+            print(as_json(results[-1]), flush=True)
+    say_on_terminal("")
+    if not options.json:
+        say_on_terminal("\r")
+        print("\n".join(table_lines(results)))
+    wrong = sum(r.lost + r.duplicated + r.out_of_order + r.corrupted for r in results)
+    return 1 if wrong else 0
 
 
 def _rings(options: argparse.Namespace) -> int:

@@ -22,6 +22,8 @@ from enrgdaq.errors import ConfigurationError
 ENTRY_POINT_GROUP: Final = "enrgdaq.jobs"
 
 BUILT_IN: Final[dict[str, str]] = {
+    "DAQJobBenchmark": "enrgdaq.daq.jobs.benchmark",
+    "DAQJobBenchmarkReader": "enrgdaq.daq.jobs.benchmark",
     "DAQJobHandleStats": "enrgdaq.daq.jobs.handle_stats",
     "DAQJobPCMetrics": "enrgdaq.daq.jobs.pc_metrics",
     "DAQJobReplay": "enrgdaq.daq.jobs.replay",

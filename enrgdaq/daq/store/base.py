@@ -42,7 +42,7 @@ class DAQJobStore(DAQJob):
     Both run on one thread. A record's memory is reused only after the flush.
     """
 
-    config_type = DAQJobStoreJobConfig
+    config_type: type[DAQJobConfig] = DAQJobStoreJobConfig
     config: DAQJobStoreJobConfig
     allowed_message_in_types: ClassVar[list[type[DAQJobMessage]]] = [DAQJobMessageStore]
     allowed_store_config_types: ClassVar[list[type[DAQJobStoreConfigBase]]] = []
@@ -53,6 +53,8 @@ class DAQJobStore(DAQJob):
         self.out_dir = Path(config.out_dir)
         self.position = Position("", 0)
         """Where the message at hand comes from."""
+        self.sent_ns = 0
+        """When the message at hand was published, ns since 1970 in UTC."""
         self._pending = False
         self._pending_bytes = 0
         self._flushed_at = time.monotonic()
@@ -94,6 +96,7 @@ class DAQJobStore(DAQJob):
             self._watchdog.reset()
             for source, reader, record, message in stream.read():
                 self.position = Position(source.uuid, record.end)
+                self.sent_ns = record.timestamp_ns
                 self.handle_message(message)
                 self._pending = True
                 self._pending_bytes += len(record.payload)

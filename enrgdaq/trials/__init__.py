@@ -1,0 +1,1 @@
+"""Measure and break the real system: commands that ship."""

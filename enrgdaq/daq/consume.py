@@ -24,12 +24,13 @@ class MessageStream:
         inbox: Inbox,
         counters: Counters,
         set_aside: list[SetAside],
+        set_aside_folder: Path,
         report: Callable[[RecordSetAside], None],
         log: logging.Logger,
     ) -> None:
         self.inbox = inbox
         self.unreadable = 0
-        self.set_aside_folder = Path("set-aside")
+        self._set_aside_folder = set_aside_folder
         self._counters = counters
         self._set_aside = {(entry.ring_uuid, entry.end) for entry in set_aside}
         self._report = report
@@ -61,7 +62,7 @@ class MessageStream:
             return None
 
     def _put_aside(self, source: Source, record: Record) -> None:
-        folder = self.set_aside_folder
+        folder = self._set_aside_folder
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{source.spec.producer}_{source.uuid[:8]}_{record.end}.record"
         sizes = f"{len(record.header)} {len(record.payload)} {record.kind}\n".encode()

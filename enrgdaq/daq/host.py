@@ -98,7 +98,12 @@ class ProcessHost:
                 bell_path(self._runtime, spec.unique_id),
             )
             self.stream = MessageStream(
-                inbox, self.counters, spec.set_aside, self._report_set_aside, self._log
+                inbox,
+                self.counters,
+                spec.set_aside,
+                Path(spec.out_dir) / "set-aside",
+                self._report_set_aside,
+                self._log,
             )
         self._telemetry_out: deque[tuple[bytes, bytes]] = deque(maxlen=10_000)
         self._service = threading.Thread(target=self._serve, name="service", daemon=True)

@@ -49,6 +49,8 @@ class JobSpec(msgspec.Struct, kw_only=True, tag=True):
     config_file: str
     supervisor: SupervisorInfo
     runtime: str
+    out_dir: str
+    """The node's folder for files; stores have their own."""
     ring_path: str
     sources: list[SourceRing]
     takes_messages: bool

@@ -195,6 +195,7 @@ class Fleet:
             config_file=str(job.file.path),
             supervisor=self._config.info,
             runtime=str(self._places.runtime),
+            out_dir=str(self._places.out),
             ring_path=str(ring.path),
             sources=self._rings.sources_of(job.id) if job.facts.takes_messages else [],
             takes_messages=job.facts.takes_messages,
@@ -260,6 +261,8 @@ class Fleet:
         job.record_exit(now, reason, unasked=not is_done)
         job.child = None
         job.stats.process_ended()
+        if now - child.started_at >= self._config.restart.forgiven_after_seconds:
+            job.note_health()
         if status in _FAULTS or status > 0:
             for passed in job.note_crash(self._rings.in_hand(job.id)):
                 self._audit.note("record will be put aside", job=job.id, text=str(passed))

@@ -18,6 +18,9 @@ from enrgdaq.supervisor.stats import JobStats
 CRASHES_AT_ONE_RECORD: Final = 3
 """After so many a record is put aside and passed."""
 
+MOST_SET_ASIDE_IN_A_ROW: Final = 3
+"""After so many without a healthy run in between, the job is at fault and not its data."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,6 +43,7 @@ class Job:
     last_restart: float | None = None
     crashes_at: Counter[tuple[str, int]] = field(default_factory=Counter)
     set_aside: list[SetAside] = field(default_factory=list)
+    set_aside_in_a_row: int = 0
     records_set_aside: int = 0
 
     @property
@@ -70,9 +74,21 @@ class Job:
         for place in in_hand:
             self.crashes_at[place] += 1
             if self.crashes_at[place] == CRASHES_AT_ONE_RECORD:
+                if self.set_aside_in_a_row == MOST_SET_ASIDE_IN_A_ROW:
+                    _LOG.error(
+                        "%s crashes at one message after the other: the job is at fault, not its"
+                        " data, which waits until the job is mended",
+                        self.id,
+                    )
+                    continue
+                self.set_aside_in_a_row += 1
                 passed.append(SetAside(ring_uuid=place[0], end=place[1]))
         self.set_aside.extend(passed)
         return passed
+
+    def note_health(self) -> None:
+        """A life was long enough to forgive what was before it."""
+        self.set_aside_in_a_row = 0
 
     def record_exit(self, now: float, reason: str, *, unasked: bool) -> None:
         """Remember how a life ended."""

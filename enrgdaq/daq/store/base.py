@@ -91,7 +91,6 @@ class DAQJobStore(DAQJob):
         if not isinstance(host, ProcessHost) or host.stream is None:
             raise TransportError(f"{type(self).__name__} has no rings to read")
         stream = host.stream
-        stream.set_aside_folder = self.out_dir / "set-aside"
         while True:
             self._watchdog.reset()
             for source, reader, record, message in stream.read():

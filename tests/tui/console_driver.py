@@ -1,0 +1,79 @@
+"""Runs the console against a scripted supervisor, without a terminal."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from scripted_supervisor import ScriptedSupervisor
+from textual.pilot import Pilot
+
+from tui.app import ConsoleApp
+from tui.link import Link
+from tui.model import Model
+from tui.outcome import Outcome
+
+Scenario = Callable[[Pilot[Outcome]], Awaitable[None]]
+
+
+class Clock:
+    """Monotonic seconds that stand still until somebody moves them."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Console:
+    """A console whose time is in the test's hands."""
+
+    def __init__(
+        self,
+        supervisor: ScriptedSupervisor,
+        model: Model | None = None,
+        answer_seconds: float = 1.0,
+    ) -> None:
+        self.supervisor = supervisor
+        self.clock = Clock()
+        self.model = model or Model()
+        self.link = Link(
+            supervisor.path,
+            refresh_seconds=0.1,
+            answer_seconds=answer_seconds,
+            clock=self.clock,
+        )
+        self.app = ConsoleApp(self.link, self.model, self.clock)
+
+    def drive(self, scenario: Scenario, size: tuple[int, int] = (80, 24)) -> None:
+        """Start the app, wait for the first snapshot, play the scenario, end the app."""
+
+        async def play() -> None:
+            async with self.app.run_test(size=size) as pilot:
+                await self.until(pilot, lambda: self.model.snapshot is not None)
+                await scenario(pilot)
+
+        try:
+            asyncio.run(play())
+        finally:
+            self.link.stop()
+
+    async def until(
+        self, pilot: Pilot[Outcome], condition: Callable[[], bool], limit_seconds: float = 10.0
+    ) -> None:
+        """Wait for something to become true."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limit_seconds
+        while not condition():
+            assert loop.time() < deadline, "the condition never came true"
+            await pilot.pause(0.01)
+
+    async def refreshed(self, pilot: Pilot[Outcome]) -> None:
+        """Wait until the console shows what the supervisor says from now on."""
+        asked = self.supervisor.asked_snapshots
+        # One may have been on its way; the second was asked for after it.
+        await self.until(pilot, lambda: self.supervisor.asked_snapshots >= asked + 3)
+
+    def text(self) -> str:
+        """What is on the screen, as lines of text."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip) for strip in strips)

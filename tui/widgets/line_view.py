@@ -93,9 +93,13 @@ class LineView(Widget):
     def notify_style_update(self) -> None:
         """Called by Textual when focus, theme or classes have changed."""
         super().notify_style_update()
-        self._looks.clear()
         if self.is_mounted:
-            self.redraw()
+            # The looks of meanings are worked out after this call.
+            self.call_next(self._redraw_in_new_looks)
+
+    def _redraw_in_new_looks(self) -> None:
+        self._looks.clear()
+        self.redraw()
 
     def _strip(self, line: Line, width: int) -> Strip:
         segments = [

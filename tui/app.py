@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from rich.console import RenderableType
 from textual.app import App
 from textual.message import Message
 from textual.screen import Screen
@@ -15,6 +16,7 @@ from tui.decisions import Intent, Order, Plan, plan, still_fits
 from tui.formats import number
 from tui.link import Command, Link, News, Result
 from tui.model import Model
+from tui.narrow import narrowed
 from tui.outcome import Outcome
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.details import DetailsScreen
@@ -253,6 +255,9 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
                 screen.show()
         for view in self._everywhere(LineView):
             view.redraw()
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        super()._display(screen, narrowed(renderable))
 
     def _everywhere(self, kind: type[W]) -> list[W]:
         return [view for screen in self.screen_stack for view in screen.query(kind)]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from scripted_supervisor import ScriptedSupervisor
+from scripted_supervisor import ScriptedSupervisor, snapshot
 
 PROGRAM = """
 import fcntl, sys, termios
@@ -103,6 +103,23 @@ def test_detaching_leaves_the_terminal_as_it_was(on_terminal: Callable[..., OnTe
     assert program.ended() == 0
     assert b"outcome: detached" in program.output
     assert program.is_as_before()
+
+
+def test_one_changed_figure_costs_few_bytes(
+    supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
+) -> None:
+    program = on_terminal()
+    program.until(lambda: b"line 19 of" in program.output)
+    asked = supervisor.asked_snapshots
+    program.until(lambda: supervisor.asked_snapshots > asked + 2)
+    program.output = b""
+    later = snapshot()
+    later.jobs[1].rate_out = 777.0
+    supervisor.snapshot = later
+    program.until(lambda: b"777" in program.output)
+    asked = supervisor.asked_snapshots
+    program.until(lambda: supervisor.asked_snapshots > asked + 2)
+    assert len(program.output) < 120, program.output
 
 
 def test_term_stops_acquisition_in_order(

@@ -26,7 +26,7 @@ MEANINGS = (
 )
 
 # Fewer unchanged cells than this between two changed ones cost less than moving the cursor.
-_WORTH_A_JUMP = 8
+_WORTH_A_JUMP = 12
 
 
 class Span(NamedTuple):

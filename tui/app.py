@@ -236,7 +236,9 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
                 self._say(f"stopping acquisition: {result.text}", "bad")
             return
         text = result.text or ("done" if result.ok else "refused")
-        self._say(f"{command.job}: {text}", "good" if result.ok else "bad")
+        if command.job not in text:
+            text = f"{command.job}: {text}"
+        self._say(text, "good" if result.ok else "bad")
 
     def _mind_the_end(self, news: News) -> None:
         if news.contact is not Contact.GONE:

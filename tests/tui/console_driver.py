@@ -7,6 +7,7 @@ from scripted_supervisor import ScriptedSupervisor
 from textual.pilot import Pilot
 
 from tui.app import ConsoleApp
+from tui.contact import Contact
 from tui.link import Link
 from tui.model import Model
 from tui.outcome import Outcome
@@ -70,8 +71,18 @@ class Console:
     async def refreshed(self, pilot: Pilot[Outcome]) -> None:
         """Wait until the console shows what the supervisor says from now on."""
         asked = self.supervisor.asked_snapshots
-        # One may have been on its way; the second was asked for after it.
-        await self.until(pilot, lambda: self.supervisor.asked_snapshots >= asked + 3)
+        # The next answer is new; the one after it is asked for when that one has been shown.
+        while self.supervisor.asked_snapshots < asked + 2:
+            self.link._commands.put(None)
+            await self.until(pilot, self.link._commands.empty)
+
+    async def fall_silent(self, pilot: Pilot[Outcome], seconds: float) -> None:
+        """Have the supervisor say nothing for so long."""
+        self.supervisor.is_mute = True
+        # An answer that was on its way must not count as one of later.
+        await self.until(pilot, lambda: self.model.contact is Contact.SILENT)
+        assert self.model.answered_at is not None
+        self.clock.now = self.model.answered_at + seconds
 
     def text(self) -> str:
         """What is on the screen, as lines of text."""

@@ -178,8 +178,7 @@ def test_nothing_can_be_done_on_an_old_display(supervisor: ScriptedSupervisor) -
     console = Console(supervisor, answer_seconds=0.2)
 
     async def scenario(pilot: Pilots) -> None:
-        console.supervisor.is_mute = True
-        console.clock.now += 5
+        await console.fall_silent(pilot, 5)
         await console.until(pilot, lambda: console.model.is_old)
         await pilot.press("r", "y")
         assert "old" in notice(console)

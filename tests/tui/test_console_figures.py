@@ -109,7 +109,7 @@ def test_health_in_a_word(
     assert (found.level, found.headline) == (level, headline)
 
 
-@pytest.mark.parametrize("width", [70, 79, 80, 109, 110, 119, 160, 199])
+@pytest.mark.parametrize("width", [74, 79, 80, 109, 110, 119, 160, 199])
 @pytest.mark.parametrize("state", ["running", "backoff", "failed", "stopped", "starting"])
 def test_every_row_is_as_wide_as_its_headings(width: int, state: str) -> None:
     at = job_cells.columns(width)

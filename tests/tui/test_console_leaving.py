@@ -84,10 +84,11 @@ def test_a_refused_shutdown_is_shown(console: Console) -> None:
     assert console.app.return_value is None
 
 
-def test_silence_is_said_and_marked_and_ends(console: Console) -> None:
+def test_silence_is_said_and_marked_and_ends(supervisor: ScriptedSupervisor) -> None:
+    console = Console(supervisor, answer_seconds=0.2)
+
     async def scenario(pilot: Pilots) -> None:
-        console.supervisor.is_mute = True
-        console.clock.now += 7
+        await console.fall_silent(pilot, 7)
         await console.until(pilot, lambda: "NO ANSWER FOR 7 s" in console.text())
         assert console.app.screen.has_class("-old")
         console.supervisor.is_mute = False

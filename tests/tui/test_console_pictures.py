@@ -5,12 +5,18 @@ from typing import Any
 
 import pytest
 from console_driver import Console
+from rich.style import Style
 from scripted_supervisor import NOW, ScriptedSupervisor, job, jobs, lines, snapshot
 from textual.pilot import Pilot
 
 from tui.model import ALL_TOPICS, Model
 from tui.symbols import ASCII
+from tui.widgets.header import HeaderBand
+from tui.widgets.keybar import KeyBar
+from tui.widgets.line_view import LineView
+from tui.widgets.logs import LogPane
 
+GREY = Style(color="#7d8791")
 SIZES = [(80, 24), (200, 50)]
 Before = Callable[[Console, Pilot[Any]], Awaitable[None]]
 
@@ -37,6 +43,14 @@ def in_trouble() -> list[Any]:
     listed[5] = job("hdf5", "store", "backoff", exit_reason="killed", next_start_seconds=4.0)
     listed[6] = job("health", "monitor", "starting", age_seconds=None)
     return [*listed, job("spare", "monitor", "stopped", exit_reason="by alice")]
+
+
+def is_grey(view: LineView) -> bool:
+    """Whether figures have lost their colours, where they do."""
+    if isinstance(view, HeaderBand | LogPane | KeyBar) or not view._looks:
+        return True
+    colours = [view._looks.get((meaning, "")) for meaning in ("plain", "bold", "good", "graph")]
+    return {look.color for look in colours if look} == {GREY.color}
 
 
 class Picture:
@@ -89,11 +103,15 @@ def test_a_question(console: Console, picture: Picture, size: tuple[int, int]) -
 
 
 @pytest.mark.parametrize("size", SIZES, ids=("80x24", "200x50"))
-def test_an_old_display(console: Console, picture: Picture, size: tuple[int, int]) -> None:
+def test_an_old_display(
+    supervisor: ScriptedSupervisor, picture: Picture, size: tuple[int, int]
+) -> None:
+    console = Console(supervisor, answer_seconds=0.2)
+
     async def fall_silent(console: Console, pilot: Pilot[Any]) -> None:
-        console.supervisor.is_mute = True
-        console.clock.now += 12
+        await console.fall_silent(pilot, 12)
         await console.until(pilot, lambda: "NO ANSWER FOR 12 s" in console.text())
+        await console.until(pilot, lambda: all(map(is_grey, console.app.screen.query(LineView))))
 
     filled(console.model)
     assert picture.matches(console, size, fall_silent)

@@ -31,8 +31,8 @@ class Columns:
 def columns(width: int) -> Columns:
     """The columns that a table of this width has, one blank between them."""
     if width < WIDE:
-        fixed = Columns(3, 8, 0, 13, 5, 4, 3, 5, 5, 0)
-        return Columns(3, 8, max(8, width - _sum(fixed) - 9), 13, 5, 4, 3, 5, 5, 0)
+        fixed = Columns(3, 8, 0, 17, 5, 4, 3, 5, 5, 0)
+        return Columns(3, 8, max(8, width - _sum(fixed) - 9), 17, 5, 4, 3, 5, 5, 0)
     fixed = Columns(9, 8, 0, 18, 9, 5, 8, 10, 8, 0)
     name = max(16, min(26, width - _sum(fixed) - 10))
     condition = max(0, width - _sum(fixed) - name - 10)

@@ -25,10 +25,8 @@ from tui.screens.leave import LeaveScreen
 from tui.screens.main import MainScreen
 from tui.screens.stopping import StoppingScreen
 from tui.theme import THEME
-from tui.widgets.jobs import JobTable
 from tui.widgets.keybar import KeyBar
 from tui.widgets.line_view import LineView
-from tui.widgets.logs import LogPane
 
 W = TypeVar("W", bound=Widget)
 
@@ -77,7 +75,7 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
     def on_console_app_arrived(self, _: Arrived) -> None:
         """Take what the link has, once for however many notes there are."""
         news = self.link.take()
-        if news is None:
+        if news is None or self._is_ending:
             return
         self.model.apply(news, self._clock())
         for result in news.results:
@@ -91,6 +89,8 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def tick(self) -> None:
         """Let silence grow and notices go, without any news."""
+        if self._is_ending:
+            return
         now = self._clock()
         self.model.tick(now)
         if not self.link.is_alive:
@@ -114,7 +114,7 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def action_details(self) -> None:
         """All about the chosen job."""
-        chosen = self._main.query_one(JobTable).chosen
+        chosen = self._main.jobs.chosen
         if self.screen is self._main and chosen is not None:
             self.model.details, self.model.details_error = None, ""
             self.link.watch(chosen)
@@ -135,7 +135,7 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def action_follow(self) -> None:
         """Newest log lines."""
-        self._main.query_one(LogPane).follow()
+        self._main.log_pane.follow()
 
     def action_toggle_unit(self) -> None:
         """Messages or bytes per second."""
@@ -164,6 +164,11 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         if not self.model.readonly:
             choices.append((Outcome.STOPPED, "Stop acquisition"))
         self.push_screen(LeaveScreen(f"Leave {node.id}?", facts, choices), self._leave)
+
+    @property
+    def _is_ending(self) -> bool:
+        # Messages are still delivered while Textual takes the screens down.
+        return self._exit or not self.screen_stack
 
     def _offer_to_quit(self) -> None:
         self._said_gone = True
@@ -194,7 +199,7 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         screen = self.screen
         name = screen.job if isinstance(screen, DetailsScreen) else None
         if screen is self._main:
-            name = self._main.query_one(JobTable).chosen
+            name = self._main.jobs.chosen
         job, snapshot = self.model.job(name), self.model.snapshot
         if job is None or snapshot is None:
             return
@@ -253,7 +258,7 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
     def _redraw(self) -> None:
         for screen in self.screen_stack:
             screen.set_class(self.model.is_old, "-old")
-            if isinstance(screen, DetailsScreen) and screen.is_mounted:
+            if isinstance(screen, DetailsScreen):
                 screen.show()
         for view in self._everywhere(LineView):
             view.redraw()

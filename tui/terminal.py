@@ -14,6 +14,8 @@ from typing import Any
 # reports off.
 _RESET = b"\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
 
+PATIENCE_SECONDS = 0.3
+
 
 class Terminal:
     """Remembers the state of the terminal at ``keyboard`` and ``screen`` (file descriptors)."""
@@ -35,14 +37,18 @@ class Terminal:
         return self._attributes is not None and not os.isatty(self._keyboard)
 
     def restore(self) -> None:
-        """Put the terminal back without waiting for it."""
+        """Put the terminal back; a stalled one is waited for no longer than a moment."""
         if self._attributes is None:
             return
         with contextlib.suppress(termios.error, OSError):
             termios.tcsetattr(self._keyboard, termios.TCSANOW, self._attributes)
         with contextlib.suppress(OSError):
-            if select.select((), (self._screen,), (), 0)[1]:
-                os.write(self._screen, _RESET)
+            if select.select((), (self._screen,), (), PATIENCE_SECONDS)[1]:
+                os.set_blocking(self._screen, False)
+                try:
+                    os.write(self._screen, _RESET)
+                finally:
+                    os.set_blocking(self._screen, True)
 
     def abandon(self, code: int) -> None:
         """End the process now: no event loop, no thread and no exit handler is waited for."""

@@ -11,6 +11,7 @@ from tui.contact import Contact
 from tui.link import Link
 from tui.model import Model
 from tui.outcome import Outcome
+from tui.widgets.jobs import JobTable
 
 Scenario = Callable[[Pilot[Outcome]], Awaitable[None]]
 
@@ -46,11 +47,13 @@ class Console:
         self.app = ConsoleApp(self.link, self.model, self.clock)
 
     def drive(self, scenario: Scenario, size: tuple[int, int] = (80, 24)) -> None:
-        """Start the app, wait for the first snapshot, play the scenario, end the app."""
+        """Start the app, wait for the first jobs, play the scenario, end the app."""
 
         async def play() -> None:
             async with self.app.run_test(size=size) as pilot:
-                await self.until(pilot, lambda: self.model.snapshot is not None)
+                # Laid out, and the first job has the cursor: keys mean something from now on.
+                table = self.app.screen.query_one(JobTable)
+                await self.until(pilot, lambda: table.chosen is not None)
                 await scenario(pilot)
 
         try:

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from tui.model import ALL_TOPICS, Model
 from tui.symbols import ASCII
 from tui.widgets.header import HeaderBand
+from tui.widgets.jobs import JobTable
 from tui.widgets.keybar import KeyBar
 from tui.widgets.line_view import LineView
 from tui.widgets.logs import LogPane
@@ -64,6 +65,8 @@ class Picture:
     ) -> bool:
         async def settle(pilot: Pilot[Any]) -> None:
             await console.until(pilot, lambda: console.model.lines_seen >= 12)
+            table = console.app.screen.query_one(JobTable)
+            await console.until(pilot, lambda: table.chosen is not None)
             if before is not None:
                 await before(console, pilot)
             await pilot.pause()

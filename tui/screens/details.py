@@ -30,17 +30,18 @@ class DetailsScreen(Screen[None]):
         super().__init__()
         self._model = model
         self.job = job
+        self._page = Page(model, job)
 
     def compose(self) -> ComposeResult:
         """Band, page, keys."""
         yield HeaderBand(self._model)
-        yield Page(self._model, self.job)
+        yield self._page
         keys = [pair for pair in key_bar(readonly=self._model.readonly) if pair[1] in KEYS_HERE]
         yield KeyBar(self._model, [("esc", "back"), ("j k", "scroll"), *keys])
 
     def on_mount(self) -> None:
         """Show what is known already."""
-        self.query_one(Page).focus()
+        self._page.focus()
         self.show()
 
     def show(self) -> None:
@@ -53,7 +54,7 @@ class DetailsScreen(Screen[None]):
             content = _of_job(job) if job else [Line([Span(" no such job", "bad")])]
             if self._model.details_error:
                 content += [Line(), Line([Span(f" {self._model.details_error}", "bad")])]
-        self.query_one(Page).show(content)
+        self._page.show(content)
 
     def action_back(self) -> None:
         """To the panels."""

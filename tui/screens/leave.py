@@ -14,6 +14,8 @@ from tui.outcome import Outcome
 class LeaveScreen(ModalScreen[Outcome | None]):
     """The chosen outcome, or None to stay; staying has the focus."""
 
+    # From the first moment: an accidental Enter changes nothing.
+    AUTO_FOCUS = "#stay"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h,up,k", "app.focus_previous", show=False),
         Binding("right,l,down,j", "app.focus_next", show=False),
@@ -35,10 +37,6 @@ class LeaveScreen(ModalScreen[Outcome | None]):
                 for outcome, label in self._choices:
                     yield Button(label, id=outcome.name, compact=True)
                 yield Button("Cancel", id="stay", compact=True)
-
-    def on_mount(self) -> None:
-        """An accidental Enter changes nothing."""
-        self.query_one("#stay").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """The button's name is the outcome's."""

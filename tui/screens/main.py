@@ -20,22 +20,24 @@ class MainScreen(Screen[None]):
     def __init__(self, model: Model) -> None:
         super().__init__()
         self._model = model
+        self.jobs = JobTable(model)
+        self.log_pane = LogPane(model)
 
     def compose(self) -> ComposeResult:
         """All panels; which of them are visible depends on the size."""
         yield HeaderBand(self._model)
         with Container(id="body"):
-            yield JobTable(self._model)
+            yield self.jobs
             with Container(id="panels"):
                 yield RateGraph(self._model)
                 yield TopicList(self._model)
                 yield RingList(self._model)
-            yield LogPane(self._model)
+            yield self.log_pane
         yield KeyBar(self._model)
 
     def on_mount(self) -> None:
         """The jobs come first."""
-        self.query_one(JobTable).focus()
+        self.jobs.focus()
 
     def on_cursor_lines_chosen(self, message: TopicList.Chosen) -> None:
         """The graph shows the topic that was chosen."""

@@ -1,0 +1,233 @@
+"""A supervisor that says what a test wants, on a real control socket."""
+
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+import zmq
+
+from enrgdaq.control import protocol
+from enrgdaq.control.server import ControlServer
+
+NOW = 1_760_000_000.0
+
+
+def job(
+    name: str, kind: str = "source", state: str = "running", **fields: object
+) -> protocol.JobStatus:
+    """A healthy job; say what is different."""
+    runs = state in {"running", "starting", "stopping"}
+    gives, takes = kind in {"source", "processor"}, kind != "source"
+    values: dict[str, object] = {
+        "id": name,
+        "type": "DAQJobTest",
+        "kind": kind,
+        "state": state,
+        "is_stale": False,
+        "condition": "",
+        "pid": 4000 + sum(map(ord, name)) if runs else None,
+        "restarts": 0,
+        "exit_reason": "",
+        "messages_in": 120_000 if takes else 0,
+        "messages_out": 90_000 if gives else 0,
+        "bytes_in": 480_000_000 if takes else 0,
+        "bytes_out": 360_000_000 if gives else 0,
+        "rate_in": 1234.0 if takes and runs else 0.0,
+        "rate_out": 981.0 if gives and runs else 0.0,
+        "rate_bytes_in": 4.9e6 if takes and runs else 0.0,
+        "rate_bytes_out": 3.9e6 if gives and runs else 0.0,
+        "age_seconds": 0.4,
+        "backpressure_seconds": 0.0,
+        "lost": 0,
+        "unrouted": 0,
+        "queued_bytes": 0,
+        "latency_avg_ms": 0.4,
+        "latency_p95_ms": 1.1,
+        "latency_p99_ms": 2.4,
+        "cpu_percent": 3.0,
+        "rss_mb": 88.0,
+        "private_mb": 21.0,
+        "next_start_seconds": None,
+    }
+    return protocol.JobStatus(**{**values, **fields})  # type: ignore[arg-type]
+
+
+def jobs() -> list[protocol.JobStatus]:
+    """A small experiment."""
+    return [
+        job("digitizer", type="DAQJobCAENDigitizer"),
+        job("hv", type="DAQJobCAENHV", rate_out=1.0, rate_bytes_out=80.0),
+        job("weather", type="DAQJobXiaomiMijia", rate_out=0.1, age_seconds=42.0),
+        job("trigger", "processor", type="DAQJobCoincidence"),
+        job("csv", "store", type="DAQJobStoreCSV"),
+        job("hdf5", "store", type="DAQJobStoreHDF5"),
+        job("health", "monitor", type="DAQJobHealthcheck", rate_in=12.0),
+    ]
+
+
+def topic(name: str, messages: float, size: float) -> protocol.TopicStatus:
+    """A topic with these rates."""
+    return protocol.TopicStatus(
+        topic=name,
+        messages=int(messages * 100),
+        bytes=int(size * 100),
+        rows=0,
+        rate_messages=messages,
+        rate_bytes=size,
+        rate_rows=0.0,
+    )
+
+
+def ring(producer: str, **lags: int) -> protocol.RingStatus:
+    """A ring of 64 MB with consumers that lag by so many bytes."""
+    return protocol.RingStatus(
+        producer=producer,
+        uuid=f"uuid-{producer}",
+        capacity=64_000_000,
+        head=10**9,
+        is_old=False,
+        consumers=[
+            protocol.RingConsumerStatus(name=name, cursor=10**9 - lag, lag_bytes=lag, skipped=0)
+            for name, lag in lags.items()
+        ],
+    )
+
+
+def snapshot(of: list[protocol.JobStatus] | None = None, **fields: object) -> protocol.Snapshot:
+    """A snapshot of these jobs; ``fields`` go into the supervisor's part."""
+    listed = jobs() if of is None else of
+    values: dict[str, object] = {
+        "id": "detector-1",
+        "tags": [],
+        "pid": os.getpid(),
+        "version": "0.1.0",
+        "state": "running",
+        "started": NOW - 3 * 86400 - 4 * 3600,
+        "now": NOW,
+        "config_path": "configs",
+        "out_dir": "out",
+        "log_path": "out/log/enrgdaq.log",
+        "jobs_running": sum(1 for one in listed if one.state == "running"),
+        "jobs_total": len(listed),
+        "problems": [],
+        "rate_messages": 1963.0,
+        "rate_bytes": 7.8e6,
+        "disk_free_bytes": 1_200_000_000_000,
+        "memory_free_bytes": 13_000_000_000,
+        "log_dropped": 0,
+    }
+    return protocol.Snapshot(
+        supervisor=protocol.SupervisorStatus(**{**values, **fields}),  # type: ignore[arg-type]
+        jobs=listed,
+        topics=[
+            topic("store.DAQJobStoreCSV", 982.0, 3.9e6),
+            topic("store.DAQJobStoreHDF5", 981.0, 3.9e6),
+            topic("alert", 0.0, 0.0),
+        ],
+        rings=[
+            ring("digitizer", csv=41_000_000, hdf5=300_000),
+            ring("hv", csv=0, hdf5=0),
+            ring("trigger", csv=60_000_000),
+        ],
+    )
+
+
+def lines(count: int, first: int = 0) -> list[protocol.LogLine]:
+    """Log lines with these numbers."""
+    levels = ("INFO", "INFO", "WARNING", "INFO", "ERROR", "DEBUG")
+    return [
+        protocol.LogLine(
+            number=number,
+            time=NOW - 60 + number % 60,
+            level=levels[number % len(levels)],
+            job=("digitizer", "csv", "")[number % 3],
+            text=f"line {number} of the log",
+        )
+        for number in range(first, first + count)
+    ]
+
+
+class ScriptedSupervisor:
+    """Answers in a thread until it is closed. Its attributes are the script."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="edq"))
+        self.snapshot = snapshot()
+        self.lines = lines(20)
+        self.details_text = "daq_job_type = 'DAQJobTest'\n"
+        self.refusal = ""
+        self.is_mute = False
+        self.asked_snapshots = 0
+        self.commands: list[tuple[str, str]] = []
+        self.after_shutdown = self.close_soon
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._server = ControlServer(self._context, self.folder)
+        self.path = self._server.path
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def close_soon(self) -> None:
+        """End, as a supervisor does that was told to."""
+        self._ended.set()
+
+    def close(self) -> None:
+        """End and clear away; idempotent."""
+        self._ended.set()
+        self._thread.join()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _work(self) -> None:
+        while not self._ended.is_set():
+            if self.is_mute:
+                self._ended.wait(0.02)
+            elif self._server.socket.poll(20):
+                self._server.answer(self._answer)
+        self._server.close()
+        self._context.destroy(linger=0)
+
+    def _answer(self, request: protocol.Request, _: protocol.Caller) -> protocol.Answer:
+        match request:
+            case protocol.GetSnapshot():
+                self.asked_snapshots += 1
+                return self.snapshot
+            case protocol.GetLogs(after=after, limit=limit):
+                later = [line for line in self.lines if line.number > after]
+                return protocol.Logs(lines=later[-limit:] if after < 0 else later[:limit])
+            case protocol.GetJobDetails(job=name):
+                return self._details(name)
+            case protocol.RestartJob(job=name):
+                return self._command("restart", name)
+            case protocol.StopJob(job=name):
+                return self._command("stop", name)
+            case protocol.StartJob(job=name):
+                return self._command("start", name)
+            case protocol.Shutdown():
+                answer = self._command("shutdown", "")
+                self.after_shutdown()
+                return answer
+            case _:
+                return protocol.Refused(reason="not in the script")
+
+    def _command(self, what: str, name: str) -> protocol.Answer:
+        self.commands.append((what, name))
+        if self.refusal:
+            return protocol.Refused(reason=self.refusal)
+        return protocol.Done(text=f"{what} accepted")
+
+    def _details(self, name: str) -> protocol.Answer:
+        for one in self.snapshot.jobs:
+            if one.id == name:
+                return protocol.JobDetails(
+                    job=one,
+                    config_file=f"configs/{name}.toml",
+                    config_text=self.details_text,
+                    topics_in=["store.DAQJobStoreCSV"],
+                    exits=[
+                        protocol.ExitRecord(time=NOW - 600, reason="exit code 1", ran_seconds=77)
+                    ],
+                    last_errors=["ValueError: no answer from 10.0.0.7"],
+                )
+        return protocol.Refused(reason=f"no job is called {name}")

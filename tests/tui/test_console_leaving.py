@@ -1,0 +1,138 @@
+"""Ways out, and what becomes of acquisition."""
+
+from console_driver import Console
+from scripted_supervisor import ScriptedSupervisor
+from textual.pilot import Pilot
+
+from tui.outcome import Outcome
+from tui.screens.leave import LeaveScreen
+from tui.screens.stopping import StoppingScreen
+
+Pilots = Pilot[Outcome]
+
+
+def test_d_leaves_acquisition_alone(console: Console) -> None:
+    async def scenario(pilot: Pilots) -> None:
+        await pilot.press("d")
+
+    console.drive(scenario)
+    assert console.app.return_value is Outcome.DETACHED
+    assert console.supervisor.commands == []
+
+
+def test_quitting_asks_and_cancel_has_the_focus(console: Console) -> None:
+    async def scenario(pilot: Pilots) -> None:
+        for key, answer in (("q", "enter"), ("ctrl+q", "escape"), ("ctrl+c", "q")):
+            await pilot.press(key)
+            assert isinstance(console.app.screen, LeaveScreen)
+            await pilot.press(answer)
+            assert not isinstance(console.app.screen, LeaveScreen)
+        await console.refreshed(pilot)
+        assert console.app.return_value is None
+
+    console.drive(scenario)
+    assert console.supervisor.commands == []
+
+
+def test_quit_and_leave_running(console: Console) -> None:
+    async def scenario(pilot: Pilots) -> None:
+        await pilot.press("q", "left", "left", "enter")
+
+    console.drive(scenario)
+    assert console.app.return_value is Outcome.DETACHED
+    assert console.supervisor.commands == []
+
+
+def test_quit_and_stop_waits_for_the_end(console: Console) -> None:
+    console.supervisor.after_shutdown = lambda: None
+
+    async def scenario(pilot: Pilots) -> None:
+        await pilot.press("q", "left", "enter")
+        await console.until(pilot, lambda: isinstance(console.app.screen, StoppingScreen))
+        await console.refreshed(pilot)
+        assert "7 of 7 jobs still end" in console.text()
+        console.supervisor.close_soon()
+        await console.until(pilot, lambda: console.app.return_value is not None)
+
+    console.drive(scenario)
+    assert console.app.return_value is Outcome.STOPPED
+    assert console.supervisor.commands == [("shutdown", "")]
+
+
+def test_stopping_is_not_waited_for_for_ever(console: Console) -> None:
+    console.supervisor.after_shutdown = lambda: None
+
+    async def scenario(pilot: Pilots) -> None:
+        await pilot.press("q", "left", "enter")
+        await console.until(pilot, lambda: bool(console.supervisor.commands))
+        console.clock.now += 16
+        await console.until(pilot, lambda: console.app.return_value is not None)
+
+    console.drive(scenario)
+    assert console.app.return_value is Outcome.STILL_STOPPING
+
+
+def test_a_refused_shutdown_is_shown(console: Console) -> None:
+    console.supervisor.refusal = "not yours"
+    console.supervisor.after_shutdown = lambda: None
+
+    async def scenario(pilot: Pilots) -> None:
+        await pilot.press("q", "left", "enter")
+        await console.until(pilot, lambda: "not yours" in console.text())
+
+    console.drive(scenario)
+    assert console.app.return_value is None
+
+
+def test_silence_is_said_and_marked_and_ends(supervisor: ScriptedSupervisor) -> None:
+    console = Console(supervisor, answer_seconds=0.2)
+
+    async def scenario(pilot: Pilots) -> None:
+        await console.fall_silent(pilot, 7)
+        await console.until(pilot, lambda: "NO ANSWER FOR 7 s" in console.text())
+        assert console.app.screen.has_class("-old")
+        console.supervisor.is_mute = False
+        await console.until(pilot, lambda: "ALL WELL" in console.text())
+        assert not console.app.screen.has_class("-old")
+
+    console.drive(scenario)
+
+
+def test_a_supervisor_that_is_gone_is_said_once_and_can_be_left(console: Console) -> None:
+    async def scenario(pilot: Pilots) -> None:
+        console.supervisor.close()
+        await console.until(pilot, lambda: "SUPERVISOR GONE" in console.text())
+        await console.until(pilot, lambda: isinstance(console.app.screen, LeaveScreen))
+        await pilot.press("escape")
+        await pilot.pause(0.2)
+        assert not isinstance(console.app.screen, LeaveScreen)
+        await pilot.press("q", "left", "enter")
+
+    console.drive(scenario)
+    assert console.app.return_value is Outcome.GONE
+
+
+def test_a_killed_supervisor_is_noticed_by_its_process(supervisor: ScriptedSupervisor) -> None:
+    import subprocess
+    import sys
+
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    supervisor.snapshot.supervisor.pid = ended.pid
+    console = Console(supervisor, answer_seconds=0.2)
+
+    async def scenario(pilot: Pilots) -> None:
+        supervisor.is_mute = True
+        await console.until(pilot, lambda: "SUPERVISOR GONE" in console.text())
+
+    console.drive(scenario)
+
+
+def test_ctrl_z_is_not_bound(console: Console) -> None:
+    async def scenario(pilot: Pilots) -> None:
+        await pilot.press("ctrl+z")
+        assert console.app.is_running
+        keys = {key for key, _ in console.app._bindings}
+        assert "ctrl+z" not in keys
+
+    console.drive(scenario)

@@ -1,0 +1,190 @@
+"""The program on a real terminal: signals, a lost line, and the state it leaves behind."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from scripted_supervisor import ScriptedSupervisor, snapshot
+
+PROGRAM = """
+import fcntl, sys, termios
+from pathlib import Path
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from tui import session
+ending = session.run(Path(sys.argv[1]), readonly="--readonly" in sys.argv, refresh_seconds=0.2)
+print("outcome:", ending.outcome.value, flush=True)
+sys.exit(ending.code)
+"""
+
+
+class OnTerminal:
+    """The console in a process and session of its own, at the far end of a terminal."""
+
+    def __init__(self, supervisor: ScriptedSupervisor, *options: str) -> None:
+        self.near, far = pty.openpty()
+        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.before: list[Any] = termios.tcgetattr(far)
+        self.far = far
+        self.output = b""
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(supervisor.path), *options],
+            stdin=far,
+            stdout=far,
+            stderr=far,
+            start_new_session=True,
+        )
+        self.until(lambda: b"ALL WELL" in self.output)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.near, keys)
+
+    def until(self, condition: Callable[[], bool], limit_seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + limit_seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.output[-2000:]
+            if select.select([self.near], [], [], 0.02)[0]:
+                self.output += os.read(self.near, 65536)
+
+    def ended(self) -> int:
+        self.until(lambda: self.process.poll() is not None)
+        while select.select([self.near], [], [], 0)[0]:
+            self.output += os.read(self.near, 65536)
+        return self.process.returncode
+
+    def is_as_before(self) -> bool:
+        """Modes as they were; main screen, cursor on, no reports: by the last word on each."""
+        said = {mode: bool(on == b"h") for mode, on in MODES.findall(self.output)}
+        usual = {b"1049": False, b"25": True, b"1004": False, b"2004": False, b"7": True}
+        return (
+            all(said.get(mode, usual[mode]) is usual[mode] for mode in usual)
+            and b"1000" not in said
+            and termios.tcgetattr(self.far) == self.before
+        )
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for descriptor in (self.near, self.far):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+MODES = re.compile(rb"\x1b\[\?(\d+)([hl])")
+
+
+@pytest.fixture
+def on_terminal(supervisor: ScriptedSupervisor) -> Iterator[Callable[..., OnTerminal]]:
+    opened: list[OnTerminal] = []
+
+    def start(*options: str) -> OnTerminal:
+        opened.append(OnTerminal(supervisor, *options))
+        return opened[-1]
+
+    yield start
+    for program in opened:
+        program.close()
+
+
+def test_detaching_leaves_the_terminal_as_it_was(on_terminal: Callable[..., OnTerminal]) -> None:
+    program = on_terminal()
+    program.type(b"d")
+    assert program.ended() == 0
+    assert b"outcome: detached" in program.output
+    assert program.is_as_before()
+
+
+def test_one_changed_figure_costs_few_bytes(
+    supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
+) -> None:
+    program = on_terminal()
+    program.until(lambda: b"line 19 of" in program.output)
+    asked = supervisor.asked_snapshots
+    program.until(lambda: supervisor.asked_snapshots > asked + 2)
+    program.output = b""
+    later = snapshot()
+    later.jobs[1].rate_out = 777.0
+    supervisor.snapshot = later
+    program.until(lambda: b"777" in program.output)
+    asked = supervisor.asked_snapshots
+    program.until(lambda: supervisor.asked_snapshots > asked + 2)
+    assert len(program.output) < 120, program.output
+
+
+def test_term_stops_acquisition_in_order(
+    supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
+) -> None:
+    program = on_terminal()
+    program.process.send_signal(signal.SIGTERM)
+    assert program.ended() == 0
+    assert b"outcome: stopped" in program.output
+    assert supervisor.commands == [("shutdown", "")]
+    assert program.is_as_before()
+
+
+def test_term_ends_only_a_readonly_console(
+    supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
+) -> None:
+    program = on_terminal("--readonly")
+    program.process.send_signal(signal.SIGTERM)
+    assert program.ended() == 0
+    assert supervisor.commands == []
+    assert program.is_as_before()
+
+
+def test_interrupt_asks(on_terminal: Callable[..., OnTerminal]) -> None:
+    program = on_terminal()
+    program.process.send_signal(signal.SIGINT)
+    program.until(lambda: b"Leave it running" in program.output)
+    program.type(b"q")
+    program.type(b"d")
+    assert program.ended() == 0
+
+
+def test_hang_up_ends_the_interface_only(
+    supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
+) -> None:
+    program = on_terminal()
+    program.process.send_signal(signal.SIGHUP)
+    assert program.ended() == 128 + signal.SIGHUP
+    assert supervisor.commands == []
+    assert program.is_as_before()
+
+
+def test_a_lost_line_ends_the_interface_without_any_signal(
+    supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
+) -> None:
+    program = on_terminal()
+    os.close(program.far)
+    os.close(program.near)
+    program.far = program.near = -1
+    assert program.process.wait(10) in {128 + signal.SIGHUP, -signal.SIGHUP}
+    assert supervisor.commands == []
+
+
+def test_hang_up_works_while_the_terminal_takes_no_more_output(
+    supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
+) -> None:
+    program = on_terminal()
+    # Nobody reads the near end any more. The event loop comes to wait for it, and the link then
+    # finds its news not taken and asks for no more.
+    os.write(program.near, b"l" * 400)
+    asked, since = -1, time.monotonic()
+    while time.monotonic() < since + 1.0:
+        if asked != supervisor.asked_snapshots:
+            asked, since = supervisor.asked_snapshots, time.monotonic()
+        time.sleep(0.02)
+    program.process.send_signal(signal.SIGHUP)
+    assert program.process.wait(10) == 128 + signal.SIGHUP
+    assert supervisor.commands == []

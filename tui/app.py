@@ -1,0 +1,270 @@
+"""The interface: puts news into the model, has panels redrawn, and turns keys into commands."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from rich.console import RenderableType
+from textual.app import App
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui.commands import CHANGING, Scope, bindings
+from tui.contact import Contact
+from tui.decisions import Intent, Order, Plan, plan, still_fits
+from tui.formats import number
+from tui.link import Command, Link, News, Result
+from tui.model import Model
+from tui.narrow import narrowed
+from tui.outcome import Outcome
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.details import DetailsScreen
+from tui.screens.help import HelpScreen
+from tui.screens.leave import LeaveScreen
+from tui.screens.main import MainScreen
+from tui.screens.stopping import StoppingScreen
+from tui.theme import THEME
+from tui.widgets.keybar import KeyBar
+from tui.widgets.line_view import LineView
+
+W = TypeVar("W", bound=Widget)
+
+TICK_SECONDS = 0.5
+WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-medium"), (140, "-wide")]
+HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall")]
+
+
+class ConsoleApp(App[Outcome], inherit_bindings=False):
+    """Textual's own keys are not inherited: its ctrl+q would quit without a question."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "ENRGDAQ"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS = bindings(Scope.ANYWHERE)
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+
+    class Arrived(Message):
+        """The link has something to take."""
+
+    def __init__(
+        self, link: Link, model: Model, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self.link = link
+        self.model = model
+        self._clock = clock
+        self._main = MainScreen(model)
+        self._pending: set[str] = set()
+        self._said_gone = False
+
+    def get_default_screen(self) -> Screen[None]:
+        """The panels."""
+        return self._main
+
+    def on_mount(self) -> None:
+        """Begin to ask."""
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self.set_class(self.model.symbols.plain, "-plain")
+        self.model.tick(self._clock())
+        self.link.start(self._note_arrival)
+        self.set_interval(TICK_SECONDS, self.tick)
+
+    def on_console_app_arrived(self, _: Arrived) -> None:
+        """Take what the link has, once for however many notes there are."""
+        news = self.link.take()
+        if news is None or self._is_ending:
+            return
+        self.model.apply(news, self._clock())
+        for result in news.results:
+            self._report(result)
+        self._redraw()
+        self._mind_the_end(news)
+
+    def _note_arrival(self) -> None:
+        # In the link's thread.
+        self.post_message(self.Arrived())
+
+    def tick(self) -> None:
+        """Let silence grow and notices go, without any news."""
+        if self._is_ending:
+            return
+        now = self._clock()
+        self.model.tick(now)
+        if not self.link.is_alive:
+            self.exit(Outcome.DETACHED, return_code=1, message="the console's link has failed")
+            return
+        for bar in self._everywhere(KeyBar):
+            bar.tick(now)
+        self._redraw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A read-only console has no keys that change anything."""
+        return not (self.model.readonly and action in CHANGING)
+
+    def action_restart(self) -> None:
+        """First key of a restart."""
+        self._ask(Intent.RESTART)
+
+    def action_toggle_job(self) -> None:
+        """First key of a stop or start."""
+        self._ask(Intent.TOGGLE)
+
+    def action_details(self) -> None:
+        """All about the chosen job."""
+        chosen = self._main.jobs.chosen
+        if self.screen is self._main and chosen is not None:
+            self.model.details, self.model.details_error = None, ""
+            self.link.watch(chosen)
+            self.push_screen(DetailsScreen(self.model, chosen), lambda _: self.link.watch(""))
+
+    def action_help(self) -> None:
+        """What the keys do."""
+        self.push_screen(HelpScreen(self.model))
+
+    def action_detach(self) -> None:
+        """Leave at once; acquisition goes on."""
+        gone = self.model.contact is Contact.GONE
+        self.exit(Outcome.GONE if gone else Outcome.DETACHED)
+
+    async def action_quit(self) -> None:
+        """Ask how to leave."""
+        self.ask_how_to_leave()
+
+    def action_follow(self) -> None:
+        """Newest log lines."""
+        self._main.log_pane.follow()
+
+    def action_toggle_unit(self) -> None:
+        """Messages or bytes per second."""
+        self.model.show_bytes = not self.model.show_bytes
+        self._redraw()
+
+    def action_toggle_rings(self) -> None:
+        """Topics or rings."""
+        self._main.toggle_class("-rings")
+
+    def action_toggle_log(self) -> None:
+        """A large log or a small one."""
+        self._main.toggle_class("-large-log")
+
+    def ask_how_to_leave(self) -> None:
+        """The quit dialog, unless something is being asked already."""
+        if isinstance(self.screen, LeaveScreen | StoppingScreen):
+            return
+        snapshot = self.model.snapshot
+        if self.model.contact is Contact.GONE or snapshot is None:
+            self._offer_to_quit()
+            return
+        node = snapshot.supervisor
+        facts = f"{node.jobs_running} jobs run, {number(node.rate_messages)} msg/s are taken."
+        choices = [(Outcome.DETACHED, "Leave it running")]
+        if not self.model.readonly:
+            choices.append((Outcome.STOPPED, "Stop acquisition"))
+        self.push_screen(LeaveScreen(f"Leave {node.id}?", facts, choices), self._leave)
+
+    @property
+    def _is_ending(self) -> bool:
+        # Messages are still delivered while Textual takes the screens down.
+        return self._exit or not self.screen_stack
+
+    def _offer_to_quit(self) -> None:
+        self._said_gone = True
+        screen = LeaveScreen(
+            "No supervisor answers",
+            self.model.reason or "Nothing has been heard of it yet.",
+            [(Outcome.GONE, "Quit")],
+        )
+        self.push_screen(screen, self._leave)
+
+    def _leave(self, outcome: Outcome | None) -> None:
+        if outcome is Outcome.STOPPED:
+            self.link.send(Command(Order.SHUTDOWN))
+            self._wait_for_the_end()
+        elif outcome is not None:
+            self.exit(outcome)
+
+    def _wait_for_the_end(self) -> None:
+        if not any(isinstance(screen, StoppingScreen) for screen in self.screen_stack):
+            self.push_screen(StoppingScreen(self.model, self._clock), self._leave_stopped)
+
+    def _leave_stopped(self, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            self.exit(outcome)
+
+    def _ask(self, intent: Intent) -> None:
+        """Arm a command: the job's name is fixed here, whatever the list does afterwards."""
+        screen = self.screen
+        name = screen.job if isinstance(screen, DetailsScreen) else None
+        if screen is self._main:
+            name = self._main.jobs.chosen
+        job, snapshot = self.model.job(name), self.model.snapshot
+        if job is None or snapshot is None:
+            return
+        if self.model.is_old:
+            self._say("not now: what is shown is old", "warn")
+        elif job.id in self._pending:
+            self._say(f"{job.id}: the last command has not been answered yet", "warn")
+        else:
+            planned = plan(intent, job, snapshot)
+            if isinstance(planned, str):
+                self._say(planned, "warn")
+            else:
+                self.push_screen(
+                    ConfirmScreen(self.model, planned, self._clock),
+                    lambda confirmed: self._confirmed(planned, bool(confirmed)),
+                )
+
+    def _confirmed(self, planned: Plan, confirmed: bool) -> None:
+        if not confirmed:
+            self._say(f"{planned.job}: left as it is", "dim")
+            return
+        snapshot = self.model.snapshot
+        changed = still_fits(planned, snapshot) if snapshot else "nothing is known"
+        if self.model.is_old or changed:
+            self._say(f"not done: {changed or 'what is shown is old'}", "warn")
+            return
+        self._pending.add(planned.job)
+        self._say(f"{planned.job}: {planned.order.value} ...", "plain")
+        self.link.send(Command(planned.order, planned.job, self._clock()))
+
+    def _report(self, result: Result) -> None:
+        command = result.command
+        self._pending.discard(command.job)
+        if command.order is Order.SHUTDOWN:
+            if result.ok:
+                # Also when a signal asked for it and no dialog is up yet.
+                self._wait_for_the_end()
+            else:
+                self._say(f"stopping acquisition: {result.text}", "bad")
+            return
+        text = result.text or ("done" if result.ok else "refused")
+        if command.job not in text:
+            text = f"{command.job}: {text}"
+        self._say(text, "good" if result.ok else "bad")
+
+    def _mind_the_end(self, news: News) -> None:
+        if news.contact is not Contact.GONE:
+            self._said_gone = False
+        elif not self._said_gone and self.screen.is_modal is False:
+            self._offer_to_quit()
+
+    def _say(self, text: str, meaning: str) -> None:
+        for bar in self._everywhere(KeyBar):
+            bar.notice(text, meaning, self._clock())
+
+    def _redraw(self) -> None:
+        for screen in self.screen_stack:
+            screen.set_class(self.model.is_old, "-old")
+            if isinstance(screen, DetailsScreen):
+                screen.show()
+        for view in self._everywhere(LineView):
+            view.redraw()
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        super()._display(screen, narrowed(renderable))
+
+    def _everywhere(self, kind: type[W]) -> list[W]:
+        return [view for screen in self.screen_stack for view in screen.query(kind)]

@@ -1,0 +1,161 @@
+"""The `enrgdaq-console` command.
+
+Nothing of Textual is imported here: the supervisor is started, or found, before that and before
+any thread; without an interface Textual is never imported.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import enrgdaq
+from enrgdaq.errors import ConfigurationError, EnrgdaqError
+
+DEFAULT_CONFIGS = Path("configs/")
+
+OK, FAILED, BAD_CONFIGURATION, NOT_RUNNING = 0, 1, 2, 3
+
+EPILOG = """\
+The supervisor runs in a process of its own. Leaving the console may stop acquisition or leave it
+running; a lost connection leaves it running. The next enrgdaq-console attaches to it again.
+
+exit status: 0 as asked, 1 failed, 2 mistakes in the configuration or on the command line,
+3 nothing to attach to
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = _parser().parse_args(argv)
+    config: Path = options.daq_job_config_path
+    try:
+        if options.no_ui:
+            return _headless(config)
+        if options.export_svg is None and not _has_terminal():
+            if options.attach or options.readonly:
+                _complain("the interface needs a terminal, and there is none to attach from")
+                return BAD_CONFIGURATION
+            _complain("no terminal: acquisition runs without the interface")
+            return _headless(config)
+        return _console(options, config)
+    except ConfigurationError as error:
+        _complain(str(error))
+        return BAD_CONFIGURATION
+    except EnrgdaqError as error:
+        _complain(str(error))
+        return FAILED
+
+
+def _has_terminal() -> bool:
+    # Textual reads keys from stdin and draws on stderr.
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _headless(config: Path) -> int:
+    from enrgdaq.cli import run_foreground
+
+    return run_foreground(config)
+
+
+def _console(options: argparse.Namespace, config: Path) -> int:
+    from enrgdaq.supervisor.background import ensure_running, find_running
+
+    if options.attach or options.readonly:
+        attachment = find_running(config)
+        if attachment is None:
+            _complain(f"no supervisor runs for {config}: nothing to attach to")
+            return NOT_RUNNING
+    else:
+        attachment = ensure_running(config)
+
+    from tui import session
+
+    if options.export_svg is not None:
+        session.export_svg(
+            attachment.socket_path,
+            options.export_svg,
+            seconds=options.export_after,
+            refresh_seconds=options.refresh_seconds,
+        )
+        return OK
+    ending = session.run(
+        attachment.socket_path,
+        readonly=options.readonly,
+        refresh_seconds=options.refresh_seconds,
+    )
+    print(_farewell(ending.outcome.value, ending.supervisor, config, attachment.log_path))
+    return ending.code
+
+
+def _farewell(outcome: str, supervisor: str, config: Path, log_path: Path) -> str:
+    again = "enrgdaq-console"
+    if config != DEFAULT_CONFIGS:
+        again += f" --daq-job-config-path {config}"
+    name = f" of {supervisor}" if supervisor else ""
+    return {
+        "detached": f"Acquisition{name} goes on. Come back with: {again}",
+        "stopped": f"Acquisition{name} has stopped.",
+        "still stopping": f"Acquisition{name} is still stopping; its log: {log_path}",
+        "gone": f"The supervisor{name} does not run any more; its log: {log_path}",
+    }[outcome]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="enrgdaq-console",
+        description="Start data acquisition, or attach to it, and watch it in the terminal.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--daq-job-config-path",
+        metavar="DIR",
+        type=Path,
+        default=DEFAULT_CONFIGS,
+        help="folder with supervisor.toml and one TOML file per job (default: configs/)",
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--no-ui",
+        action="store_true",
+        help="run acquisition in the foreground, without the interface",
+    )
+    how.add_argument(
+        "--attach",
+        action="store_true",
+        help="only attach to acquisition that runs; start nothing",
+    )
+    parser.add_argument(
+        "--readonly",
+        action="store_true",
+        help="watch only: implies --attach, and no key changes anything",
+    )
+    parser.add_argument(
+        "--refresh-seconds",
+        metavar="SECONDS",
+        type=_refresh,
+        default=0.5,
+        help="how often to ask for news, 0.1 to 60 (default: 0.5)",
+    )
+    parser.add_argument("--version", action="version", version=f"ENRGDAQ {enrgdaq.__version__}")
+    parser.add_argument("--export-svg", metavar="FILE", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--export-after", type=float, default=5.0, help=argparse.SUPPRESS)
+    return parser
+
+
+def _refresh(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 60:
+        raise argparse.ArgumentTypeError(f"{text}: give seconds between 0.1 and 60")
+    return seconds
+
+
+def _complain(text: str) -> None:
+    print(f"enrgdaq-console: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Whether acquisition is well, in one word and one colour."""
+
+from dataclasses import dataclass
+
+from enrgdaq.control.protocol import Snapshot
+from tui.contact import Contact
+
+
+@dataclass(frozen=True)
+class Health:
+    """``level`` is ``good info warn bad``; ``headline`` says it in letters."""
+
+    level: str
+    headline: str
+    text: str = ""
+
+
+def health(
+    snapshot: Snapshot | None, contact: Contact, reason: str, silent_seconds: int | None
+) -> Health:
+    """What the band at the top says: first whether the figures can be believed at all."""
+    if contact is Contact.GONE:
+        return Health("bad", "SUPERVISOR GONE", reason)
+    if contact is Contact.REFUSED:
+        return Health("bad", "CANNOT READ", reason)
+    if silent_seconds is not None:
+        return Health("warn", f"NO ANSWER FOR {silent_seconds} s", "what you see is old")
+    if snapshot is None:
+        return Health("info", "CONNECTING")
+    node = snapshot.supervisor
+    if node.problems:
+        count = len(node.problems)
+        word = "PROBLEM" if count == 1 else "PROBLEMS"
+        return Health("bad", f"{count} {word}", "; ".join(node.problems))
+    running = f"{node.jobs_running} of {node.jobs_total} jobs run"
+    if node.state == "starting":
+        return Health("info", "STARTING", running)
+    if node.state != "running":
+        return Health("warn", node.state.upper(), running)
+    if node.jobs_running < node.jobs_total:
+        return Health("warn", "NOT ALL JOBS RUN", running)
+    return Health("good", "ALL WELL", running)

@@ -1,0 +1,233 @@
+"""The one thread that talks to the supervisor; the interface never waits for a socket.
+
+The thread asks; the interface collects what has come in whenever it gets round to it. While the
+interface does not collect (a stalled terminal), nothing more is asked: neither side heaps up.
+"""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from enrgdaq.control.client import ControlClient
+from enrgdaq.control.protocol import JobDetails, LogLine, Snapshot
+from enrgdaq.errors import ControlError, ControlTimeoutError, NotRunningError
+from tui.contact import Contact
+from tui.decisions import Order
+from tui.incoming import cleaned, cleaned_details, named
+from tui.text import clean
+
+LINES_PER_PULL = 500
+
+
+@dataclass(frozen=True)
+class Command:
+    """An order, the job's name as it is shown, and when it was given (monotonic seconds)."""
+
+    order: Order
+    job: str = ""
+    given: float = 0.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a command."""
+
+    command: Command
+    ok: bool
+    text: str
+
+
+@dataclass
+class News:
+    """What came in since the interface last looked."""
+
+    contact: Contact = Contact.WAITING
+    reason: str = ""
+    answered_at: float | None = None
+    snapshot: Snapshot | None = None
+    is_new_run: bool = False
+    """The supervisor is another one than before: what was kept of its log no longer counts."""
+    lines: list[LogLine] = field(default_factory=list)
+    skipped: int = 0
+    """Lines between the last one shown and ``lines`` that were not fetched."""
+    details: JobDetails | None = None
+    details_error: str = ""
+    results: list[Result] = field(default_factory=list)
+
+
+class Link:
+    """Asks the supervisor every ``refresh_seconds`` and carries out commands in between.
+
+    ``between`` runs in the link's thread before each question; it may end the process.
+    """
+
+    def __init__(
+        self,
+        socket_path: Path,
+        *,
+        refresh_seconds: float = 0.5,
+        answer_seconds: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._socket_path = socket_path
+        self._refresh_seconds = refresh_seconds
+        self._answer_seconds = answer_seconds
+        self._clock = clock
+        self._between = between
+        self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._news: News | None = None
+        self._watched = ""
+        self._notify: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=self._work, name="control-link", daemon=True)
+        self._stopping = False
+        self._real_names: dict[str, str] = {}
+        self._last_line = -1
+        self._run = (0, 0.0)
+
+    def start(self, notify: Callable[[], None]) -> None:
+        """Begin; ``notify`` is called in the link's thread when there is something to take."""
+        self._notify = notify
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, at the latest when the question that is under way times out."""
+        self._stopping = True
+        self._commands.put(None)
+        if self._thread.is_alive():
+            self._thread.join(self._answer_seconds + 1.0)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether anybody still asks."""
+        return self._thread.is_alive()
+
+    def send(self, command: Command) -> None:
+        """Have a command carried out; safe in a signal handler."""
+        self._commands.put(command)
+
+    def watch(self, job: str) -> None:
+        """Fetch this job's details too, from now on; none if empty."""
+        self._watched = job
+        self._commands.put(None)
+
+    def take(self) -> News | None:
+        """What has come in, once."""
+        with self._lock:
+            news, self._news = self._news, None
+        return news
+
+    def _work(self) -> None:
+        with ControlClient(
+            self._socket_path, program="enrgdaq-console", timeout_seconds=self._answer_seconds
+        ) as client:
+            ask_at = 0.0
+            while not self._stopping:
+                try:
+                    command = self._commands.get(timeout=max(0.0, ask_at - time.monotonic()))
+                except queue.Empty:
+                    command = None
+                if self._stopping:
+                    return
+                self._between()
+                results = [self._carry_out(client, command)] if command else []
+                if self._news is None or results:
+                    self._hand_over(self._ask(client, results))
+                ask_at = time.monotonic() + self._refresh_seconds
+
+    def _carry_out(self, client: ControlClient, command: Command) -> Result:
+        # A command that waited behind unanswered questions was given on a display long gone.
+        if command.job and self._clock() - command.given > self._answer_seconds + 1.0:
+            return Result(command, False, "not sent: the supervisor did not answer in time")
+        name = self._real_names.get(command.job, command.job)
+        try:
+            match command.order:
+                case Order.RESTART:
+                    text = client.restart(name)
+                case Order.STOP:
+                    text = client.stop(name)
+                case Order.START:
+                    text = client.start(name)
+                case Order.SHUTDOWN:
+                    text = client.shutdown()
+        except ControlTimeoutError:
+            return Result(command, False, "no answer; it may still be carried out")
+        except (ControlError, OSError) as error:
+            return Result(command, False, clean(str(error)))
+        return Result(command, True, clean(text))
+
+    def _ask(self, client: ControlClient, results: list[Result]) -> News:
+        news = News(results=results)
+        try:
+            snapshot, self._real_names = named(client.snapshot())
+            run = (snapshot.supervisor.pid, snapshot.supervisor.started)
+            if run != self._run:
+                self._run, self._last_line, news.is_new_run = run, -1, True
+            self._ask_log(client, news)
+            self._ask_details(client, news)
+            news.snapshot, news.contact = snapshot, Contact.ANSWERED
+            news.answered_at = self._clock()
+        except NotRunningError as error:
+            news.contact, news.reason = Contact.GONE, clean(str(error))
+        except ControlTimeoutError as error:
+            if self._run[0] and not _is_alive(self._run[0]):
+                # Killed: its socket is still there, and nobody listens.
+                news.contact = Contact.GONE
+                news.reason = f"its process {self._run[0]} has ended"
+            else:
+                news.contact, news.reason = Contact.SILENT, clean(str(error))
+        except (ControlError, OSError) as error:
+            news.contact, news.reason = Contact.REFUSED, clean(str(error))
+        return news
+
+    def _ask_log(self, client: ControlClient, news: News) -> None:
+        answer = client.logs(after=self._last_line, limit=LINES_PER_PULL)
+        news.skipped = answer.missed
+        if self._last_line >= 0 and len(answer.lines) >= LINES_PER_PULL:
+            # Too much to show line by line: go on with what is newest.
+            answer = client.logs(after=-1, limit=LINES_PER_PULL)
+            if answer.lines:
+                news.skipped = max(0, answer.lines[0].number - self._last_line - 1)
+        news.lines = [cleaned(line) for line in answer.lines]
+        if news.lines:
+            self._last_line = news.lines[-1].number
+
+    def _ask_details(self, client: ControlClient, news: News) -> None:
+        watched = self._watched
+        if not watched:
+            return
+        try:
+            details = client.job_details(self._real_names.get(watched, watched))
+        except (NotRunningError, ControlTimeoutError):
+            raise
+        except ControlError as error:
+            news.details_error = clean(str(error))
+        else:
+            news.details = cleaned_details(details)
+            news.details.job.id = watched
+
+    def _hand_over(self, news: News) -> None:
+        with self._lock:
+            if self._news is not None:
+                # Not collected yet, but a command's result must not wait.
+                news.results = self._news.results + news.results
+                news.lines = self._news.lines + news.lines
+                news.skipped = self._news.skipped if self._news.lines else news.skipped
+                news.is_new_run = news.is_new_run or self._news.is_new_run
+            self._news = news
+        self._notify()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,71 @@
+"""The help page, made from the action table."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from tui.commands import help_lines
+from tui.model import Model
+from tui.widgets.keybar import KeyBar
+from tui.widgets.line_view import Line, Span
+from tui.widgets.page import Page
+
+_STATES = (
+    ("running", "good", "takes part"),
+    ("STALE", "warn", "alive, but silent for longer than its stale_after_seconds"),
+    ("starting", "info", "not yet ready"),
+    ("stopping", "warn", "on its way out"),
+    ("stopped", "dim", "stopped by somebody; s starts it"),
+    ("BACKOFF", "warn", "has ended by itself, will be started again"),
+    ("FAILED", "bad", "has ended too often; s starts it"),
+)
+_COLUMNS = (
+    ("in, out", "messages per second that it takes and gives; - if it never did"),
+    ("age", "since its last message"),
+    ("rst", "restarts since the supervisor started"),
+    ("bp", "backpressure: seconds it waited for consumers that are behind"),
+    ("lost", "messages lost; anything but 0 is a problem"),
+)
+
+
+class HelpScreen(Screen[None]):
+    """Any of the leaving keys goes back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,f1,enter,ctrl+c,ctrl+q", "back", show=False),
+    ]
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self._model = model
+
+    def compose(self) -> ComposeResult:
+        """The page and the way back."""
+        yield Page(self._model, "help")
+        yield KeyBar(self._model, [("esc", "back"), ("j k", "scroll")])
+
+    def on_mount(self) -> None:
+        """The text never changes."""
+        page = self.query_one(Page)
+        page.show(_text(readonly=self._model.readonly))
+        page.focus()
+
+    def action_back(self) -> None:
+        """Where we came from."""
+        self.dismiss(None)
+
+
+def _text(*, readonly: bool) -> list[Line]:
+    lines: list[Line] = []
+    for key, about in help_lines(readonly=readonly):
+        if about:
+            lines.append(Line([Span(f"   {key:<10}", "bold"), Span(about)]))
+        else:
+            lines += [Line(), Line([Span(f" {key}", "info")])]
+    lines += [Line(), Line([Span(" States", "info")])]
+    lines += [Line([Span(f"   {word:<10}", look), Span(about)]) for word, look, about in _STATES]
+    lines += [Line(), Line([Span(" Columns", "info")])]
+    lines += [Line([Span(f"   {word:<10}", "bold"), Span(about)]) for word, about in _COLUMNS]
+    return lines[1:]

@@ -1,0 +1,120 @@
+"""Runs the interface on a terminal, with the signals that may end it."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+# Read by Textual when it is imported. A shift's line may be slow: few frames, no animation.
+os.environ.setdefault("TEXTUAL_FPS", "15")
+os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+
+from tui.app import ConsoleApp
+from tui.decisions import Order
+from tui.link import Command, Link
+from tui.model import Model
+from tui.outcome import Outcome
+from tui.symbols import UNICODE, choose
+from tui.terminal import Terminal
+
+HARD_END_SECONDS = 25.0
+"""After SIGTERM; the orderly way has 15 s to see acquisition end."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a session ended; ``code`` is not 0 when the interface itself failed."""
+
+    outcome: Outcome
+    code: int
+    supervisor: str
+
+
+class Signals:
+    """Handlers that work even while the event loop waits for a stalled terminal.
+
+    They only note things and put an order into a queue; the link's thread sees to the rest.
+    """
+
+    def __init__(self, terminal: Terminal, *, readonly: bool) -> None:
+        self.app: ConsoleApp | None = None
+        self._terminal = terminal
+        self._readonly = readonly
+        self._hard_end: float | None = None
+
+    def install(self) -> None:
+        """Take over hang-up, termination and interrupt."""
+        signal.signal(signal.SIGHUP, self._hang_up)
+        signal.signal(signal.SIGTERM, self._terminate)
+        signal.signal(signal.SIGINT, self._interrupt)
+
+    def between(self) -> None:
+        """For the link's thread, a few times a second."""
+        if self._terminal.is_hung_up:
+            self._terminal.abandon(128 + signal.SIGHUP)
+        if self._hard_end is not None and time.monotonic() > self._hard_end:
+            self._terminal.abandon(128 + signal.SIGTERM)
+
+    def _hang_up(self, *_: object) -> None:
+        self._terminal.abandon(128 + signal.SIGHUP)
+
+    def _terminate(self, number: int, _: FrameType | None) -> None:
+        if self._hard_end is not None:
+            self._terminal.abandon(128 + number)
+        self._hard_end = time.monotonic() + HARD_END_SECONDS
+        if self.app is None:
+            return
+        if self._readonly:
+            self._in_loop(lambda app: app.exit(Outcome.DETACHED))
+        else:
+            self.app.link.send(Command(Order.SHUTDOWN))
+
+    def _interrupt(self, *_: object) -> None:
+        self._in_loop(ConsoleApp.ask_how_to_leave)
+
+    def _in_loop(self, call: Callable[[ConsoleApp], None]) -> None:
+        # From a thread: the handler itself runs in the loop's thread, at any point of it.
+        app = self.app
+        if app is not None:
+            threading.Thread(target=app.call_from_thread, args=(call, app), daemon=True).start()
+
+
+def run(socket_path: Path, *, readonly: bool, refresh_seconds: float) -> Ending:
+    """Show the console until it is left."""
+    terminal = Terminal()
+    signals = Signals(terminal, readonly=readonly)
+    symbols = choose(os.environ, sys.stderr.encoding or "")
+    model = Model(symbols=symbols, readonly=readonly)
+    link = Link(socket_path, refresh_seconds=refresh_seconds, between=signals.between)
+    app = ConsoleApp(link, model)
+    signals.app = app
+    signals.install()
+    try:
+        # Without mouse reports a terminal's own marking and copying works, and a hand on the
+        # mouse sends nothing over the line.
+        outcome = app.run(mouse=False)
+    finally:
+        link.stop()
+    name = model.snapshot.supervisor.id if model.snapshot else ""
+    return Ending(outcome or Outcome.DETACHED, app.return_code or 0, name)
+
+
+def export_svg(socket_path: Path, file: Path, *, seconds: float, refresh_seconds: float) -> None:
+    """Save a picture of the console after it has watched for a while, without a terminal."""
+
+    async def take() -> str:
+        app = ConsoleApp(Link(socket_path, refresh_seconds=refresh_seconds), Model(symbols=UNICODE))
+        async with app.run_test(size=(120, 36)) as pilot:
+            await pilot.pause(seconds)
+            picture = app.export_screenshot(title="ENRGDAQ")
+        app.link.stop()
+        return picture
+
+    file.write_text(asyncio.run(take()), encoding="utf-8")

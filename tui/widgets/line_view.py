@@ -1,0 +1,144 @@
+"""The base of every panel: draws lines, and repaints only the cells that have changed.
+
+Over SSH a frame costs what is written. Textual repaints a whole widget when told to refresh;
+here a panel composes its few visible lines anew, compares them with what is on the screen, and
+asks for just the runs of cells that differ. Panels scroll by themselves, without scroll bars:
+with Textual's scrolling every step would repaint everything.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.model import Model
+
+MEANINGS = (
+    *("plain", "dim", "bold", "good", "info", "warn", "bad"),
+    *("title", "title-hot", "graph", "cursor"),
+    *("band-good", "band-info", "band-warn", "band-bad"),
+)
+
+# Fewer unchanged cells than this between two changed ones cost less than moving the cursor.
+_WORTH_A_JUMP = 12
+
+
+class Span(NamedTuple):
+    """A piece of text and what it means; the style sheet gives meanings their looks."""
+
+    text: str
+    meaning: str = "plain"
+
+
+@dataclass
+class Line:
+    """``over`` is laid over the whole line, such as the cursor."""
+
+    spans: list[Span] = field(default_factory=list)
+    over: str = ""
+
+
+class LineView(Widget):
+    """Subclasses say what is on the lines; :meth:`redraw` shows it."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{meaning}" for meaning in MEANINGS}
+
+    def __init__(self, model: Model, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.model = model
+        self._strips: list[Strip] = []
+        self._looks: dict[tuple[str, str], Style] = {}
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """The lines to show in a space of this size, at most ``height`` of them."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Bring the screen up to date with what :meth:`lines` says now."""
+        width, height = self.size
+        if not width or not height or not self.is_attached:
+            return
+        strips = [self._strip(line, width) for line in self.lines(width, height)[:height]]
+        strips += [self._strip(Line(), width)] * (height - len(strips))
+        before, self._strips = self._strips, strips
+        if len(before) != height:
+            self.refresh()
+            return
+        regions = [
+            Region(start, y, end - start, 1)
+            for y, (old, new) in enumerate(zip(before, strips, strict=True))
+            if old is not new and old != new
+            for start, end in changed_runs(old, new)
+        ]
+        if regions:
+            self.refresh(*regions)
+
+    def render_line(self, y: int) -> Strip:
+        """Called by Textual for the regions that were asked for."""
+        if y < len(self._strips):
+            return self._strips[y]
+        return Strip.blank(self.size.width, self._look("plain", ""))
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Everything is drawn anew."""
+        self._strips = []
+        self.redraw()
+
+    def notify_style_update(self) -> None:
+        """Called by Textual when focus, theme or classes have changed."""
+        super().notify_style_update()
+        if self.is_mounted:
+            # The looks of meanings are worked out after this call.
+            self.call_next(self._redraw_in_new_looks)
+
+    def _redraw_in_new_looks(self) -> None:
+        self._looks.clear()
+        self.redraw()
+
+    def _strip(self, line: Line, width: int) -> Strip:
+        segments = [
+            Segment(text, self._look(meaning, line.over)) for text, meaning in line.spans if text
+        ]
+        strip = Strip(segments, sum(cell_len(text) for text, _ in line.spans))
+        return strip.adjust_cell_length(width, self._look("plain", line.over)).simplify()
+
+    def _look(self, meaning: str, over: str) -> Style:
+        key = (meaning, over)
+        if key not in self._looks:
+            look = self.get_component_rich_style(f"line--{meaning}")
+            if over:
+                look += self.get_component_rich_style(f"line--{over}", partial=True)
+            self._looks[key] = look
+        return self._looks[key]
+
+
+def changed_runs(old: Strip, new: Strip) -> list[tuple[int, int]]:
+    """Where two strips differ: [start, end) in cells, near ones joined."""
+    runs: list[tuple[int, int]] = []
+    for index, (before, after) in enumerate(zip(_cells(old), _cells(new), strict=False)):
+        if before == after:
+            continue
+        if runs and index - runs[-1][1] < _WORTH_A_JUMP:
+            runs[-1] = (runs[-1][0], index + 1)
+        else:
+            runs.append((index, index + 1))
+    return runs
+
+
+def _cells(strip: Strip) -> list[tuple[str, Style | None]]:
+    cells: list[tuple[str, Style | None]] = []
+    for text, style, _ in strip:
+        for character in text:
+            width = cell_len(character)
+            if width:
+                # Both halves of a wide character change together.
+                cells.extend([(character, style)] * width)
+            elif cells:
+                cells[-1] = (cells[-1][0] + character, style)
+    return cells

@@ -65,8 +65,15 @@ class MessageStream:
         folder = self._set_aside_folder
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{source.spec.producer}_{source.uuid[:8]}_{record.end}.record"
+        if path.exists():
+            # It was passed in an earlier life that ended before its cursor had moved on.
+            return
         sizes = f"{len(record.header)} {len(record.payload)} {record.kind}\n".encode()
-        path.write_bytes(b"".join((_SET_ASIDE_MAGIC, sizes, record.header, bytes(record.payload))))
+        unfinished = path.with_suffix(".new")
+        unfinished.write_bytes(
+            b"".join((_SET_ASIDE_MAGIC, sizes, record.header, bytes(record.payload)))
+        )
+        unfinished.replace(path)
         self._log.error(
             "a message from %s at which this job crashed again and again was put aside: %s",
             source.spec.producer,

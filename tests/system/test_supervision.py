@@ -87,7 +87,7 @@ def test_prints_tracebacks_and_log_records_are_collected(it: Node) -> None:
     assert "it: to stderr" in log
     assert "WARNING it: a warning" in log
     assert "Traceback (most recent call last):" in log
-    assert it.job("it").exit_reason == "ValueError: broken"
+    it.wait_job("it", lambda job: job.exit_reason == "ValueError: broken")
     it.stop()
 
 

@@ -41,7 +41,7 @@ class MessageStream:
         """What is there now. The record counts as being in hand until the next one is asked for."""
         for source, reader, record in self.inbox.read():
             if (source.uuid, record.end) in self._set_aside:
-                self._put_aside(source, record)
+                self.put_aside(source, record, "this job crashed at it again and again")
                 continue
             reader.take_in_hand(record)
             message = self._unpack(source, record)
@@ -61,7 +61,8 @@ class MessageStream:
                 self._log.error("message from %s dropped: %s", source.spec.producer, error)
             return None
 
-    def _put_aside(self, source: Source, record: Record) -> None:
+    def put_aside(self, source: Source, record: Record, reason: str) -> None:
+        """Keep a record that cannot be handled in a file of its own, counted, and pass it."""
         folder = self._set_aside_folder
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{source.spec.producer}_{source.uuid[:8]}_{record.end}.record"
@@ -75,9 +76,7 @@ class MessageStream:
         )
         unfinished.replace(path)
         self._log.error(
-            "a message from %s at which this job crashed again and again was put aside: %s",
-            source.spec.producer,
-            path,
+            "a message from %s was put aside in %s: %s", source.spec.producer, path, reason
         )
         self._report(RecordSetAside(ring_uuid=source.uuid, end=record.end, path=str(path)))
 
@@ -90,6 +89,8 @@ def handle_each(
         for _, reader, record, message in stream.read():
             handle(message)
             reader.commit(record.end)
+            if not may_go_on():
+                return
         for reader in stream.inbox.readers():
             # Also past what was addressed to others, so that it holds nobody up.
             if reader.held_bytes:

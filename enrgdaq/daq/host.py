@@ -2,6 +2,7 @@
 
 import logging
 import os
+import queue
 import threading
 import time
 from collections import deque
@@ -20,11 +21,12 @@ from enrgdaq.daq.models import (
     DAQJobMessage,
     DAQJobMessageStatsReport,
     DAQJobResourceStats,
+    DAQJobStopError,
 )
 from enrgdaq.daq.outbox import Outbox
 from enrgdaq.daq.packing import topics_of
 from enrgdaq.daq.places import bell_path, routes_path
-from enrgdaq.daq.spec import JobRunning, JobSpec, Lifeline, RecordSetAside, StopRequest
+from enrgdaq.daq.spec import JobEnding, JobRunning, JobSpec, Lifeline, RecordSetAside, StopRequest
 from enrgdaq.daq.topics import Topic
 from enrgdaq.daq.watchdog import Watchdog
 from enrgdaq.errors import CodecError
@@ -37,6 +39,9 @@ TICK_SECONDS = 0.25  # heartbeat, log records, stop requests
 _STATS_SECONDS = 1.0
 _INTERRUPT_AFTER_SECONDS = 1.0  # for jobs that do not look at `stopping`, then every second
 _LOGS_KEPT = 20_000
+_LOGS_A_TICK = 1_500  # 6 000 lines a second; a flood beyond that is counted, not shown
+_LOGS_A_BATCH = 250
+_TELEMETRY_KEPT = 10_000
 _LAST_WORDS_SECONDS = 0.5  # for log records of a job that was there for a moment only
 WATCHDOG_EXIT_CODE = 17
 
@@ -105,7 +110,11 @@ class ProcessHost:
                 self._report_set_aside,
                 self._log,
             )
-        self._telemetry_out: deque[tuple[bytes, bytes]] = deque(maxlen=10_000)
+        self.handling = threading.Lock()
+        """Held while the job handles a message: data and telemetry come on two threads."""
+        self._telemetry_in: queue.Queue[DAQJobMessage] = queue.Queue(maxsize=1_000)
+        self._telemetry_dropped = 0
+        self._telemetry_out: deque[tuple[bytes, bytes]] = deque()
         self._service = threading.Thread(target=self._serve, name="service", daemon=True)
         self._service.start()
 
@@ -113,9 +122,11 @@ class ProcessHost:
 
     def publish(self, message: DAQJobMessage) -> None:
         """See :meth:`DAQJob.publish`."""
-        telemetry = [topic for topic in topics_of(message) if Topic.is_telemetry(topic)]
-        if telemetry:
-            self._telemetry_out.append((telemetry[0].encode(), codec.encode(message)))
+        topics = topics_of(message)
+        for topic in topics:
+            if Topic.is_telemetry(topic):
+                self._send_telemetry(topic, message)
+        if topics and all(Topic.is_telemetry(topic) for topic in topics):
             return
         with self._interrupt:
             self._outbox.publish(message)
@@ -125,7 +136,12 @@ class ProcessHost:
         if self.stream is None:
             self.stopping.wait()
             return
-        handle_each(self.stream, job.handle_message, self.may_go_on)
+
+        def handle(message: DAQJobMessage) -> bool:
+            with self.handling:
+                return job.handle_message(message)
+
+        handle_each(self.stream, handle, self.may_go_on)
 
     def may_go_on(self) -> bool:
         """Whether a consumer goes on: not told to stop, or told to drain and not there yet."""
@@ -163,6 +179,12 @@ class ProcessHost:
     def work_is_over(self) -> None:
         """``start()`` has ended: nothing is interrupted any more."""
         self._interrupt.disarm()
+
+    def exit_now(self, ending: JobEnding, code: int) -> None:
+        """End the process at once, from any thread; the supervisor hears why."""
+        ending.report = self.report(DAQJobResourceStats())
+        self._lifeline.send(ending)
+        os._exit(code)
 
     def close(self) -> None:
         """Send the last statistics and log records, let go of everything; idempotent."""
@@ -203,7 +225,7 @@ class ProcessHost:
             if subscriber is not None:
                 self._take_telemetry(subscriber)
             self._check_watchdogs()
-            self._send_logs(telemetry)
+            self._send_logs(telemetry, _LOGS_KEPT if is_last else _LOGS_A_TICK)
             if now >= next_stats:
                 next_stats = max(next_stats + _STATS_SECONDS, now)
                 self._send_stats(telemetry, process)
@@ -241,10 +263,12 @@ class ProcessHost:
             return None
         subscriber = TelemetrySubscriber(context, subscribe_endpoint(self._runtime), topics)
         poller.register(subscriber.socket, zmq.POLLIN)
+        threading.Thread(
+            target=self._handle_telemetry, args=(job,), name="telemetry", daemon=True
+        ).start()
         return subscriber
 
     def _take_telemetry(self, subscriber: TelemetrySubscriber) -> None:
-        job = self._job
         for topic, body in subscriber.receive(at_most=1_000):
             try:
                 message = codec.decode(body, DAQJobMessage)
@@ -255,28 +279,45 @@ class ProcessHost:
             sent_ns = int(message.timestamp.timestamp() * 1e9) if message.timestamp else now_ns
             self.counters.took(len(body), sent_ns, now_ns)
             try:
-                if job is not None and not self.stopping.is_set():
+                self._telemetry_in.put_nowait(message)
+            except queue.Full:
+                self._telemetry_dropped += 1
+
+    def _handle_telemetry(self, job: DAQJob) -> None:
+        """On a thread of its own: a handler that waits must not stop the heart."""
+        while not self.stopping.is_set():
+            message = self._telemetry_in.get()
+            try:
+                with self.handling:
                     job.handle_message(message)
+            except DAQJobStopError:
+                return
             except Exception:  # noqa: BLE001 - telemetry is no reason for a job to end
                 self._log.exception("handling %s failed", type(message).__name__)
 
     def _check_watchdogs(self) -> None:
         for watchdog in self._watchdogs:
             if watchdog.is_triggered():
-                self._log.error(
-                    "watchdog: the job's loop was silent for more than %g s",
-                    watchdog.timeout_seconds,
+                reason = (
+                    "watchdog: the job's loop was silent for more than"
+                    f" {watchdog.timeout_seconds:g} s"
                 )
                 if self._watchdog_forces_exit:
-                    os._exit(WATCHDOG_EXIT_CODE)
+                    self.exit_now(JobEnding(reason=reason), WATCHDOG_EXIT_CODE)
+                self._log.error("%s", reason)
                 watchdog.reset()
 
-    def _send_logs(self, telemetry: TelemetryPublisher) -> None:
-        if not self._logs:
-            return
+    def _send_telemetry(self, topic: str, message: DAQJobMessage) -> None:
+        if len(self._telemetry_out) < _TELEMETRY_KEPT:
+            self._telemetry_out.append((topic.encode(), codec.encode(message)))
+        else:
+            self._telemetry_dropped += 1
+
+    def _send_logs(self, telemetry: TelemetryPublisher, at_most: int) -> None:
         topic = Topic.logs(self._spec.supervisor.supervisor_id, self.unique_id).encode()
-        while self._logs:
-            entries = [self._logs.popleft() for _ in range(min(len(self._logs), 1_000))]
+        while self._logs and at_most > 0:
+            entries = [self._logs.popleft() for _ in range(min(len(self._logs), _LOGS_A_BATCH))]
+            at_most -= len(entries)
             batch = LogBatch(self.unique_id, self._logs_dropped, entries)
             telemetry.send(topic, msgspec.msgpack.encode(batch))
 
@@ -301,6 +342,7 @@ class ProcessHost:
             unrouted=counters.unrouted,
             lost=self.stream.unreadable if self.stream is not None else 0,
             logs_dropped=self._logs_dropped,
+            telemetry_dropped=self._telemetry_dropped,
             latency=counters.take_latency(),
             resources=resources,
             condition=self._condition,

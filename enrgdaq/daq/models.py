@@ -196,6 +196,7 @@ class DAQJobMessageStatsReport(DAQJobMessage, kw_only=True):
     unrouted: int = 0
     lost: int = 0
     logs_dropped: int = 0
+    telemetry_dropped: int = 0
     latency: DAQJobLatencyStats = field(default_factory=DAQJobLatencyStats)
     resources: DAQJobResourceStats = field(default_factory=DAQJobResourceStats)
     condition: str = ""

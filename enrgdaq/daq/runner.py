@@ -1,7 +1,6 @@
 """Runs one job in its process, from the spec to the exit code."""
 
 import logging
-import os
 import signal
 import socket
 import sys
@@ -62,9 +61,11 @@ def _run(host: ProcessHost, spec: JobSpec) -> tuple[JobEnding, int]:
         return JobEnding(reason="\n".join(str(mistake) for mistake in mistakes)), 1
     logging.getLogger(spec.unique_id).setLevel(config.verbosity.to_logging_level())
     job = job_class(config, supervisor_info=spec.supervisor, host=host)
-    is_store = isinstance(job, DAQJobStore)
-    host.watch(job, interruptible=not is_store)
-    consumer = _consume_beside(host, job) if type(job).start is not DAQJob.start else None
+    # Only a loop of the user's own is ever interrupted: a consumer looks at `stopping` between
+    # two messages, and in the middle of one it would publish twice what it publishes there.
+    has_own_loop = type(job).start is not DAQJob.start and not isinstance(job, DAQJobStore)
+    host.watch(job, interruptible=has_own_loop)
+    consumer = _consume_beside(host, job) if has_own_loop else None
     try:
         job.start()
         ending = JobEnding(reason=host.stop_reason or "start() returned")
@@ -86,7 +87,7 @@ def _run(host: ProcessHost, spec: JobSpec) -> tuple[JobEnding, int]:
 
 def _consume_beside(host: ProcessHost, job: DAQJob) -> threading.Thread | None:
     """A job with a ``start`` of its own gets its messages on a second thread."""
-    if host.stream is None or isinstance(job, DAQJobStore):
+    if host.stream is None:
         return None
 
     def consume() -> None:
@@ -94,10 +95,9 @@ def _consume_beside(host: ProcessHost, job: DAQJob) -> threading.Thread | None:
             host.consume(job)
         except DAQJobStopError:
             pass
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - a job may raise anything
             # The message is not done with: the next life of this job gets it again.
-            job.log.exception("handle_message failed")
-            os._exit(1)
+            host.exit_now(JobEnding(reason=_one_line(error), traceback=_traceback()), 1)
 
     thread = threading.Thread(target=consume, name="consume", daemon=True)
     thread.start()

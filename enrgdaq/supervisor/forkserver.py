@@ -16,6 +16,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 import traceback
 from typing import Final
 
@@ -25,6 +26,7 @@ LARGEST_REQUEST: Final = 180_000  # bytes, one datagram
 _DESCRIPTORS: Final = 3  # channel, stdout, stderr
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
+_FORK_TRIES: Final = 50
 
 
 class ForkRequest(msgspec.Struct, kw_only=True, tag=True):
@@ -123,6 +125,8 @@ def _serve(own: socket.socket) -> int:
                 # The supervisor is gone; what still runs must not outlive it.
                 for pid in children:
                     os.kill(pid, signal.SIGKILL)
+                for pid in children:
+                    os.waitpid(pid, 0)
                 return 0
 
 
@@ -134,7 +138,7 @@ def _take_request(own: socket.socket, children: set[int]) -> bool:
     if not data:
         return False
     request = msgspec.msgpack.decode(data, type=ForkRequest)
-    pid = os.fork()
+    pid = _fork()
     if pid == 0:
         own.close()
         os._exit(_child(request, descriptors))
@@ -144,6 +148,15 @@ def _take_request(own: socket.socket, children: set[int]) -> bool:
     with contextlib.suppress(ConnectionError):
         own.send(msgspec.msgpack.encode(Forked(number=request.number, pid=pid)))
     return True
+
+
+def _fork() -> int:
+    """Fork; a host that is short of processes or memory for a moment gets a few seconds."""
+    for _ in range(_FORK_TRIES):
+        with contextlib.suppress(BlockingIOError, MemoryError):
+            return os.fork()
+        time.sleep(0.1)
+    return os.fork()
 
 
 def _reap(children: set[int], own: socket.socket) -> None:

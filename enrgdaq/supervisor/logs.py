@@ -1,8 +1,11 @@
 """The log of a node: a bounded book in memory for displays, rotated files on disk."""
 
+import contextlib
 import datetime as dt
 import logging
-import sys
+import os
+import queue
+import threading
 from collections import deque
 from pathlib import Path
 from typing import Final
@@ -14,6 +17,7 @@ from enrgdaq.supervisor.text import clean_lines
 _KEPT_LINES: Final = 20_000
 _FILE_BYTES: Final = 20_000_000
 _FILES: Final = 5
+_ECHO_LINES: Final = 2_000
 
 
 class LogBook:
@@ -28,7 +32,7 @@ class LogBook:
         self._dropped_by: dict[str, int] = {}
         self._lines: deque[LogLine] = deque(maxlen=_KEPT_LINES)
         self._next = 1
-        self._echo = echo
+        self._echo = Echo() if echo else None
         self._file = RotatedFile(file, max_bytes=_FILE_BYTES, files=_FILES)
 
     def add(self, job: str, level: str, text: str, time: float) -> None:
@@ -67,12 +71,44 @@ class LogBook:
     def close(self) -> None:
         """Close the file; idempotent."""
         self._file.close()
+        if self._echo is not None:
+            self._echo.close()
 
     def _write(self, line: LogLine) -> None:
         text = format_line(line)
         self._file.write_line(text)
-        if self._echo:
-            sys.stderr.write(text + "\n")
+        if self._echo is not None:
+            self._echo.write(text)
+
+
+class Echo:
+    """Lines to stderr from a thread of its own.
+
+    A terminal that stalls (Ctrl-S, a frozen SSH link) or is gone costs lines of the echo,
+    never a moment of the supervisor.
+    """
+
+    def __init__(self) -> None:
+        self._lines: queue.Queue[str | None] = queue.Queue(maxsize=_ECHO_LINES)
+        self._thread = threading.Thread(target=self._run, name="echo", daemon=True)
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """Queue a line; dropped when the terminal is that far behind."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(line)
+
+    def close(self) -> None:
+        """Give what is queued a second to be written; idempotent."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(None)
+        self._thread.join(timeout=1.0)
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            # Not through sys.stderr: its lock must not be held when this stalls at exit.
+            with contextlib.suppress(OSError):
+                os.write(2, (line + "\n").encode(errors="replace"))
 
 
 class BookHandler(logging.Handler):

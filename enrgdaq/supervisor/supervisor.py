@@ -52,6 +52,7 @@ from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
 _TICK_SECONDS: Final = 0.1
 _STATS_SECONDS: Final = 1.0
 _BROKER_DELAY_SECONDS: Final = 0.5
+_TELEMETRY_SECONDS: Final = 0.02  # of each turn of the loop, at most
 # Shares of the grace time, by kind of job, in the order of stopping.
 _SHARES: Final = {"source": 0.35, "processor": 0.15, "store": 0.35, "monitor": 0.1}
 _LOG = logging.getLogger(__name__)
@@ -138,6 +139,8 @@ class Supervisor:
                 raise ConfigurationError(str(error)) from error
             return self._supervise(folder, facts, context)
         finally:
+            # Whatever brought us here: nobody may write a ring while it is copied or removed.
+            self._spawner.close()
             self._kept = self._rings.close()
             for kept in self._kept:
                 _LOG.warning("%s", kept)
@@ -310,6 +313,7 @@ class Supervisor:
     # -- telemetry --------------------------------------------------------------------------
 
     def _hear_telemetry(self) -> None:
+        deadline = time.monotonic() + _TELEMETRY_SECONDS
         for topic, body in self._telemetry_in.receive(at_most=500):
             try:
                 if topic.startswith(Topic.LOGS + "."):
@@ -321,6 +325,8 @@ class Supervisor:
                         job.stats.absorb(report)
             except (CodecError, msgspec.MsgspecError) as error:
                 _LOG.debug("telemetry on %s dropped: %s", topic, error)
+            if time.monotonic() > deadline:
+                return  # the loop comes back at once, after everybody else had a turn
 
     def _take_logs(self, batch: LogBatch) -> None:
         if batch.unique_id in self._fleet.jobs:

@@ -1,10 +1,11 @@
 """DAQJobStore: batches messages, makes them durable, and only then lets go of them."""
 
-import errno
+import csv
 import time
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
+import pyarrow as pa
 from msgspec import Meta
 
 from enrgdaq.daq.base import DAQJob
@@ -13,11 +14,11 @@ from enrgdaq.daq.models import DAQJobConfig, DAQJobMessage
 from enrgdaq.daq.store.journal import Position
 from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfigBase
 from enrgdaq.daq.topics import Topic
-from enrgdaq.errors import TransportError
+from enrgdaq.errors import StoreError, TransportError
 from enrgdaq.transport.bell import LOOK_SECONDS
+from enrgdaq.transport.memory import MEGABYTE
 from enrgdaq.transport.ring import RingReader
 
-_WAIT_FOR: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE})
 _RETRY_SECONDS: Final = 1.0
 _WARN_SECONDS: Final = 60.0
 
@@ -96,14 +97,19 @@ class DAQJobStore(DAQJob):
             for source, reader, record, message in stream.read():
                 self.position = Position(source.uuid, record.end)
                 self.sent_ns = record.timestamp_ns
-                self.handle_message(message)
+                try:
+                    self.handle_message(message)
+                except (StoreError, pa.ArrowException, UnicodeError, csv.Error) as error:
+                    # The fault of this message alone: the others do not wait for it.
+                    stream.put_aside(source, record, str(error))
                 self._pending = True
                 self._pending_bytes += len(record.payload)
                 # A small ring must not cap the rate at one ring per flush interval.
-                is_half_held = 2 * reader.held_bytes >= source.ring.capacity
-                if is_half_held or self._is_due():
+                if _is_half_held(reader) or self._is_due():
                     self._flush_and_release()
-            if self._pending and (self._is_due() or self.stopping):
+            # Also by what was read past, addressed to others.
+            is_half_held = any(_is_half_held(reader) for reader in self._readers())
+            if self._pending and (is_half_held or self._is_due() or self.stopping):
                 self._flush_and_release()
             if not self._pending:
                 self._release()
@@ -114,7 +120,7 @@ class DAQJobStore(DAQJob):
 
     def _is_due(self) -> bool:
         return (
-            self._pending_bytes >= self.config.flush_size_mb * 1e6
+            self._pending_bytes >= self.config.flush_size_mb * MEGABYTE
             or time.monotonic() - self._flushed_at >= self.config.flush_interval_seconds
         )
 
@@ -140,13 +146,13 @@ class DAQJobStore(DAQJob):
         return stream.inbox.readers() if stream is not None else []
 
     def _flush_when_possible(self) -> None:
-        """Flush; wait for a disk that is full or away, say so, and lose nothing."""
+        """Flush; wait for what cannot be written now, say so, and lose nothing."""
         while True:
             try:
                 self.flush()
-            except OSError as error:
-                if error.errno not in _WAIT_FOR:
-                    raise
+            except (OSError, StoreError) as error:
+                # A full or lost disk, a folder without permission, a broken journal: each is
+                # mended by somebody, and until then the rows wait in the rings.
                 self._say_waiting(error)
                 self._watchdog.reset()
                 # Not self.sleep(): told to stop, a store still tries as long as it may.
@@ -158,13 +164,16 @@ class DAQJobStore(DAQJob):
                 self.log.warning("writing again")
             return
 
-    def _say_waiting(self, error: OSError) -> None:
-        self.set_condition(f"waiting for disk: {error.strerror}")
+    def _say_waiting(self, error: OSError | StoreError) -> None:
+        reason = str(error)
+        if isinstance(error, OSError):
+            reason = f"{error.filename or self.out_dir}: {error.strerror}"
+        self.set_condition(f"waiting for disk: {reason}")
         now = time.monotonic()
         if now >= self._warn_after:
             self._warn_after = now + _WARN_SECONDS
-            self.log.error(
-                "cannot write to %s: %s; its rows wait in the rings until it can",
-                error.filename or self.out_dir,
-                error.strerror,
-            )
+            self.log.error("cannot write: %s; the rows wait in the rings until it can", reason)
+
+
+def _is_half_held(reader: RingReader) -> bool:
+    return 2 * reader.held_bytes >= reader.ring.capacity

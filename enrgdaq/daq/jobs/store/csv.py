@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -11,11 +10,8 @@ import pyarrow.csv as pacsv
 import zstandard
 
 from enrgdaq.daq.store.base import DAQJobStore
-from enrgdaq.daq.store.journal import (
-    AppendFile,
-    SnapshotFile,
-    read_journal,
-)
+from enrgdaq.daq.store.files import AppendTarget, OpenFiles, SnapshotTarget, StoreFile
+from enrgdaq.daq.store.journal import read_journal
 from enrgdaq.daq.store.models import (
     DAQJobMessageStore,
     DAQJobMessageStorePyArrow,
@@ -26,7 +22,6 @@ from enrgdaq.daq.store.models import (
 from enrgdaq.daq.store.paths import data_path
 from enrgdaq.errors import StoreError
 
-_OPEN_FILES: Final = 64  # more than a day and a tag per producer; the oldest is closed
 _MOST_PARTS: Final = 1_000
 _NO_HEADER: Final = pacsv.WriteOptions(include_header=False)
 
@@ -38,45 +33,44 @@ class DAQJobStoreCSV(DAQJobStore):
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
-        self._files: OrderedDict[Path, _CSVFile] = OrderedDict()
+        self._files = OpenFiles()
         self._parts: dict[tuple[Path, tuple[str, ...]], Path] = {}
+        self._compress = zstandard.ZstdCompressor().compress
 
     def store(self, message: DAQJobMessageStore) -> None:
         """Turn the message into CSV bytes and keep them for the file that they belong to."""
         settings = message.store_config.csv
         if settings is None:
-            return
+            raise StoreError("the message asks for other stores than this one")
         columns, body = _csv_rows(message)
         if settings.overwrite:
             path = self._path(settings, message, part=1)
-            snapshot = self._open(path, lambda: _Snapshot(path, settings.use_zstd))
-            snapshot.put(columns, body, self)
-            return
-        path = self._part_for(settings, message, columns)
-        self._open(path, lambda: _Append(path, columns, settings.use_zstd)).put(columns, body, self)
+            body = _header_line(columns) + body
+        else:
+            path = self._part_for(settings, message, columns)
+        self._files.open(path, lambda: self._make(path, settings, columns)).put(body, self.position)
 
     def flush(self) -> None:
         """Write what was kept, file by file."""
-        known = self.known_rings
-        for file in self._files.values():
-            file.flush(known)
-        while len(self._files) > _OPEN_FILES:
-            path, file = self._files.popitem(last=False)
-            file.close()
-            self._parts = {key: part for key, part in self._parts.items() if part != path}
+        for closed in self._files.flush(self.known_rings):
+            self._parts = {key: part for key, part in self._parts.items() if part != closed}
 
     def free(self) -> None:
         """Close all files."""
-        while self._files:
-            self._files.popitem()[1].close()
+        self._files.close()
         super().free()
 
-    def _open(self, path: Path, make: Any) -> "_CSVFile":
-        file: _CSVFile | None = self._files.get(path)
-        if file is None:
-            file = self._files[path] = make()
-        self._files.move_to_end(path)
-        return file
+    def _make(self, path: Path, settings: DAQJobStoreConfigCSV, columns: list[str]) -> StoreFile:
+        header = b"" if settings.overwrite else _header_line(columns)
+
+        def encode(rows: bytes, is_first: bool) -> bytes:
+            text = header + rows if is_first else rows
+            # One zstd frame a flush, so that the file is whole after every flush.
+            return self._compress(text) if settings.use_zstd else text
+
+        if settings.overwrite:
+            return SnapshotTarget(path, encode)
+        return AppendTarget(path, encode, columns)
 
     def _path(self, settings: DAQJobStoreConfigCSV, message: Any, part: int) -> Path:
         path = data_path(
@@ -117,91 +111,15 @@ class DAQJobStoreCSV(DAQJobStore):
 
     def _columns_of(self, path: Path) -> list[str] | None:
         """Columns of the file as it is, open or on disk; ``None`` when it is new or empty."""
-        if path in self._files:
-            return self._files[path].columns
+        file = self._files.get(path)
+        if file is not None:
+            return file.columns
         if not path.exists() or path.stat().st_size == 0:
             return None
         journal = read_journal(path)
         if journal is not None and journal.columns is not None:
             return journal.columns if journal.length else None
         return _header_of(path)
-
-
-class _CSVFile:
-    """What appending files and snapshots have in common."""
-
-    columns: list[str] | None = None
-
-    def put(self, columns: list[str], body: bytes, store: DAQJobStore) -> None:
-        raise TypeError
-
-    def flush(self, known_rings: set[str]) -> None:
-        raise TypeError
-
-    def close(self) -> None:
-        raise TypeError
-
-
-class _Append(_CSVFile):
-    def __init__(self, path: Path, columns: list[str], use_zstd: bool) -> None:
-        self.columns = columns
-        self._path = path
-        self._compressor = zstandard.ZstdCompressor() if use_zstd else None
-        self._rows: list[bytes] = []
-        self._waiting: list[tuple[bytes, Any]] = []
-        self._file: AppendFile | None = None
-
-    def put(self, columns: list[str], body: bytes, store: DAQJobStore) -> None:
-        self._waiting.append((body, store.position))
-
-    def flush(self, known_rings: set[str]) -> None:
-        if not self._waiting and (self._file is None or not self._file.is_dirty):
-            return
-        if self._file is None:
-            # Opened here and not before: a full disk is waited for in a flush.
-            self._file = AppendFile(self._path, self.columns)
-        file = self._file
-        fresh = [(body, at) for body, at in self._waiting if not file.has(at)]
-        if fresh:
-            rows = b"".join(body for body, _ in fresh)
-            if file.is_empty:
-                rows = _header_line(self.columns or []) + rows
-            # One zstd frame a flush, so that the file is whole after every flush.
-            file.add(self._compressor.compress(rows) if self._compressor else rows, None)
-        for _, position in self._waiting:
-            if not file.has(position):
-                file.add(b"", position)
-        self._waiting.clear()
-        file.flush(known_rings)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
-class _Snapshot(_CSVFile):
-    def __init__(self, path: Path, use_zstd: bool) -> None:
-        self._path = path
-        self._compressor = zstandard.ZstdCompressor() if use_zstd else None
-        self._latest: dict[str, tuple[bytes, Any]] = {}
-        self._file: SnapshotFile | None = None
-
-    def put(self, columns: list[str], body: bytes, store: DAQJobStore) -> None:
-        self._latest.pop(store.position.ring_uuid, None)
-        self._latest[store.position.ring_uuid] = (_header_line(columns) + body, store.position)
-
-    def flush(self, known_rings: set[str]) -> None:
-        if self._file is None:
-            self._file = SnapshotFile(self._path)
-        for content, position in self._latest.values():
-            data = self._compressor.compress(content) if self._compressor else content
-            self._file.put(data, position)
-        self._latest.clear()
-        self._file.flush(known_rings)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
 
 
 def _csv_rows(message: DAQJobMessageStore) -> tuple[list[str], bytes]:

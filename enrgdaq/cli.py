@@ -161,6 +161,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _client(options: argparse.Namespace) -> ControlClient:
+    """The running supervisor. Raises :class:`NotRunningError` when there is none."""
     from enrgdaq.supervisor.background import find_running
 
     found = find_running(options.daq_job_config_path)
@@ -210,8 +211,14 @@ def _stop(options: argparse.Namespace) -> int:
 
 def _start(options: argparse.Namespace) -> int:
     with _client(options) as client:
+        before = _life(client, options.job)
         print(client.start(options.job))
-        return _wait(client, options.job, lambda state, life: state == "running")
+        # A job that is quickly done, such as a replay, may have stopped again already.
+        return _wait(
+            client,
+            options.job,
+            lambda state, life: state == "running" or (state == "stopped" and life > before),
+        )
 
 
 def _life(client: ControlClient, job: str) -> int:
@@ -223,7 +230,8 @@ def _wait(client: ControlClient, job: str, is_there: Callable[[str, int], bool])
     while time.monotonic() < deadline:
         status = next(j for j in client.snapshot().jobs if j.id == job)
         if is_there(status.state, status.restarts):
-            print(f"{job} is {status.state}")
+            reason = f" ({status.exit_reason})" if status.state == "stopped" else ""
+            print(f"{job} is {status.state}{reason}")
             return 0
         time.sleep(0.05)
     print(f"{job} is {status.state} after {_WAIT_SECONDS:g} s", file=sys.stderr)
@@ -321,9 +329,10 @@ def _rings(options: argparse.Namespace) -> int:
             print(ring_text(path))
         print(f"{len(files)} ring files")
         return 0
-    wanted = options.file.resolve() if options.file else None
+    if options.file is None:
+        raise ConfigurationError("name the file to discard; 'enrgdaq rings list' shows them")
     for path in files:
-        if path.resolve() == wanted:
+        if path.resolve() == options.file.resolve():
             path.unlink()
             print(f"discarded {path}")
             return 0

@@ -97,7 +97,9 @@ def _is_env_reference(value: Any) -> bool:
 
 
 def _looks_secret(where: str) -> bool:
-    return any(word in where.lower() for word in ("password", "secret", "token", "webhook"))
+    return any(
+        word in where.lower() for word in ("password", "secret", "token", "webhook", "key", "pass")
+    )
 
 
 def _plain(expected: Any) -> Any:
@@ -140,7 +142,8 @@ def describe_type(expected: Any) -> str:
             ("less than", meta.lt),
             ("matching", meta.pattern),
         )
-        if limit is not None
+        # Bounds of the integer type itself say nothing to people.
+        if limit is not None and not (isinstance(limit, int) and abs(limit) >= 2**60)
     )
     return f"{words} ({limits})" if limits else words
 

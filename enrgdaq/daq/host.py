@@ -101,6 +101,7 @@ class ProcessHost:
                 spec.unique_id,
                 spec.supervisor,
                 bell_path(self._runtime, spec.unique_id),
+                for_store=spec.is_store,
             )
             self.stream = MessageStream(
                 inbox,

@@ -15,7 +15,9 @@ from enrgdaq.transport.ring import Record, RingFile, RingReader
 class Source:
     """One ring that this job reads, with the tools to read it."""
 
-    def __init__(self, spec: SourceRing, name: str, supervisor: SupervisorInfo) -> None:
+    def __init__(
+        self, spec: SourceRing, name: str, supervisor: SupervisorInfo, *, for_store: bool
+    ) -> None:
         self.spec = spec
         self._name = name
         self.ring = RingFile.open(Path(spec.path))
@@ -26,7 +28,7 @@ class Source:
             unique_id=self.ring.identity.producer,
             supervisor_info=supervisor,
         )
-        self._unpacker = Unpacker(self.uuid, sender)
+        self._unpacker = Unpacker(self.uuid, sender, for_store=for_store)
 
     def unpack(self, record: Record) -> DAQJobMessage:
         """The message in a record of this ring."""
@@ -53,13 +55,19 @@ class Inbox:
     """All rings of one consumer. A producer's older ring is read to its end before the next."""
 
     def __init__(
-        self, sources: list[SourceRing], name: str, supervisor: SupervisorInfo, bell_path: Path
+        self,
+        sources: list[SourceRing],
+        name: str,
+        supervisor: SupervisorInfo,
+        bell_path: Path,
+        *,
+        for_store: bool,
     ) -> None:
         self.bell = Bell(bell_path)
         self._streams: dict[str, deque[Source]] = {}
         for spec in sources:
             stream = self._streams.setdefault(spec.producer, deque())
-            stream.append(Source(spec, name, supervisor))
+            stream.append(Source(spec, name, supervisor, for_store=for_store))
 
     def current(self) -> list[Source]:
         """Per producer the ring to read now."""

@@ -51,24 +51,27 @@ class Outbox:
 
         Raises :class:`DAQJobStopError` when told to stop while it waits for room.
         """
-        self._publish(message, self._packer.pack(message))
+        for part, packed in self._parts(message):
+            with self._lock:
+                self._write(part, packed)
 
     def close(self) -> None:
         """Let go of the ring; idempotent."""
         self._ringer.close()
         self._ring.close()
 
-    def _publish(self, message: DAQJobMessage, packed: PackedMessage) -> None:
+    def _parts(self, message: DAQJobMessage) -> list[tuple[DAQJobMessage, PackedMessage]]:
+        """The message, cut where it is large; all of it fits, or nothing is sent."""
+        packed = self._packer.pack(message)
         size = layout.record_size(len(packed.header), packed.payload.length)
         largest = self._ring.capacity // 4
-        if size > largest:
-            parts = split(message, -(-size // largest) + 1)
-            if len(parts) > 1:
-                for part in parts:
-                    self._publish(part, self._packer.pack(part))
-                return
-        with self._lock:
-            self._write(message, packed)
+        if size <= largest:
+            return [(message, packed)]
+        parts = split(message, -(-size // largest) + 1)
+        if len(parts) == 1:
+            self._writer.check_size(len(packed.header), packed.payload.length)
+            return [(message, packed)]
+        return [piece for part in parts for piece in self._parts(part)]
 
     def _write(self, message: DAQJobMessage, packed: PackedMessage) -> None:
         writer, topics = self._writer, packed.topics

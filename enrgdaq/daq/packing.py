@@ -106,7 +106,15 @@ class Packer:
 
 
 def split(message: DAQJobMessage, parts: int) -> list[DAQJobMessage]:
-    """The message cut by rows into about ``parts`` messages; itself when it has one row."""
+    """The message cut by rows into about ``parts`` messages.
+
+    Itself when it has one row, or when a store keeps only its latest message: that must stay
+    one.
+    """
+    if isinstance(message, DAQJobMessageStore) and any(
+        getattr(settings, "overwrite", False) for settings in message.store_config.backends()
+    ):
+        return [message]
     if isinstance(message, DAQJobMessageStorePyArrow):
         table = message.get_table()
         if table.num_rows < 2:
@@ -126,9 +134,14 @@ def split(message: DAQJobMessage, parts: int) -> list[DAQJobMessage]:
 
 
 class Unpacker:
-    """Turns the records of one ring into messages."""
+    """Turns the records of one ring into messages.
 
-    def __init__(self, ring_uuid: str, sender: DAQJobInfo) -> None:
+    With ``for_store`` messages share their headers' objects, and raw data points into the
+    ring. Code that may change or keep what it gets is given objects of its own.
+    """
+
+    def __init__(self, ring_uuid: str, sender: DAQJobInfo, *, for_store: bool) -> None:
+        self._for_store = for_store
         self._ring_uuid = ring_uuid
         self._sender = sender
         self._heads: dict[bytes, DAQJobMessage] = {}
@@ -141,7 +154,7 @@ class Unpacker:
         head = self._heads.get(record.header)
         if head is None:
             head = codec.decode(record.header, DAQJobMessage)
-            if record.kind != RecordKind.MESSAGE:
+            if self._for_store and record.kind != RecordKind.MESSAGE:
                 if len(self._heads) == _KEPT_HEADERS:
                     self._heads.clear()
                 self._heads[record.header] = head
@@ -152,6 +165,8 @@ class Unpacker:
         if message.daq_job_info is None:
             message.daq_job_info = self._sender
         _put_payload(message, record)
+        if not self._for_store and isinstance(message, DAQJobMessageStoreRaw):
+            message.data = bytes(message.data)
         return message
 
 
@@ -216,6 +231,8 @@ def _raw_payload(message: DAQJobMessageStoreRaw) -> Payload:
 
 def _rows_payload(message: DAQJobMessageStoreTabular) -> Payload:
     columns = message.data_columns
+    if columns is not None and message.data is not None:
+        raise CodecError("a message has data or data_columns, not both")
     if columns is not None:
         columns = {key: list(values) for key, values in columns.items()}
         lengths = {key: len(values) for key, values in columns.items()}
@@ -237,10 +254,24 @@ def _rows_payload(message: DAQJobMessageStoreTabular) -> Payload:
 
 def _make_envelope(message: DAQJobMessageStore) -> tuple[tuple[str, ...], bytes]:
     check_tag(message.tag)
+    _check_kind(message)
     for settings in message.store_config.backends():
         if isinstance(settings, FILE_BACKENDS):
             check_file_path(settings.file_path)
     return topics_of(message), codec.encode(_bare(message))
+
+
+def _check_kind(message: DAQJobMessageStore) -> None:
+    """Rows for stores of rows, bytes for stores of bytes."""
+    settings = message.store_config
+    is_raw = isinstance(message, DAQJobMessageStoreRaw)
+    wrong = ("csv", "hdf5", "root", "mysql") if is_raw else ("raw",)
+    for section in wrong:
+        if getattr(settings, section) is not None:
+            raise CodecError(
+                f"{type(message).__name__} cannot go to store_config.{section}: it takes"
+                f" {'rows' if is_raw else 'bytes'}; use another backend for this message"
+            )
 
 
 def _bare(message: DAQJobMessage) -> DAQJobMessage:

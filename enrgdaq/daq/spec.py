@@ -54,6 +54,7 @@ class JobSpec(msgspec.Struct, kw_only=True, tag=True):
     ring_path: str
     sources: list[SourceRing]
     takes_messages: bool
+    is_store: bool
     set_aside: list[SetAside]
 
 

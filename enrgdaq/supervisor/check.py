@@ -19,15 +19,25 @@ from enrgdaq.daq.models import DAQJobConfig
 from enrgdaq.daq.registry import load_class
 from enrgdaq.daq.spec import ClassRef
 from enrgdaq.daq.store.base import DAQJobStore, DAQJobStoreJobConfig
-from enrgdaq.daq.store.models import FILE_BACKENDS, DAQJobStoreConfig
+from enrgdaq.daq.store.models import FILE_BACKENDS, STORE_TYPES, DAQJobStoreConfig
 from enrgdaq.daq.store.paths import check_file_path
 from enrgdaq.daq.topics import Topic
-from enrgdaq.errors import EnrgdaqError, StoreError
+from enrgdaq.errors import ConfigurationError, EnrgdaqError, StoreError
 from enrgdaq.supervisor.config import ConfigFolder, JobFile
 from enrgdaq.supervisor.spawner import Pipes, Spawner
 
 LONGEST_IMPORT_SECONDS: Final = 10.0
+_START_SECONDS: Final = 60.0
+_STATISTICS_JOB: Final = "DAQJobHandleStats"  # writes the same table as the supervisor
 _LARGEST: Final = 200_000  # bytes; one datagram
+
+
+class FileUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A file below a store's folder, and how it is written."""
+
+    store: str
+    file_path: str
+    mode: str
 
 
 class JobFacts(msgspec.Struct, kw_only=True):
@@ -44,6 +54,8 @@ class JobFacts(msgspec.Struct, kw_only=True):
     """Whether it rather loses messages than holds producers up."""
     stores_wanted: list[str]
     """Topics of the stores that its config asks for."""
+    files: list["FileUse"]
+    """The files that its config asks stores to write."""
     out_dir: str | None
     ring_size_mb: int | None
     use_shm: bool
@@ -59,17 +71,17 @@ class _Request(msgspec.Struct, kw_only=True):
 
 
 class _Result(msgspec.Struct, kw_only=True):
-    index: int
     facts: JobFacts | None = None
     mistakes: list[Mistake] = []
 
 
-def run_check(channel: int, argument: bytes) -> int:
-    """In the child: check one job after the other, sending a result for each."""
+def run_check(channel: int) -> int:
+    """In the child: check one job after the other, answering each request."""
     own = socket.socket(fileno=channel)
     own.send(str(os.getpid()).encode())
-    for index, request in enumerate(msgspec.msgpack.decode(argument, type=list[_Request])):
-        own.send(msgspec.msgpack.encode(_check_one(index, request)))
+    while data := own.recv(_LARGEST):
+        request = msgspec.msgpack.decode(data, type=_Request)
+        own.send(msgspec.msgpack.encode(_check_one(request)))
     sys.stdout.flush()
     # Not through atexit and thread joins of the user's modules: those may hang.
     os._exit(0)
@@ -78,54 +90,77 @@ def run_check(channel: int, argument: bytes) -> int:
 def check_jobs(
     folder: ConfigFolder, spawner: Spawner, *, seconds_each: float = LONGEST_IMPORT_SECONDS
 ) -> dict[str, JobFacts]:
-    """Facts of all jobs that are right; the mistakes of the others go into the folder."""
+    """Facts of all jobs that are right; the mistakes of the others go into the folder.
+
+    Raises :class:`ConfigurationError` when no process can be started for it.
+    """
     facts: dict[str, JobFacts] = {}
     todo = list(folder.jobs)
     while todo:
-        for result in _run_child(todo, spawner, seconds_each):
-            folder.mistakes.extend(result.mistakes)
-            if result.facts is not None:
-                facts[result.facts.unique_id] = result.facts
-            checked = result.index + 1
-        todo = todo[checked:]
+        with _Child(spawner, seconds_each) as child:
+            while todo and child.is_alive:
+                result = child.check(todo.pop(0))
+                folder.mistakes.extend(result.mistakes)
+                if result.facts is not None:
+                    facts[result.facts.unique_id] = result.facts
     _check_together(folder, facts)
     return facts
 
 
-def _run_child(jobs: list[JobFile], spawner: Spawner, seconds_each: float) -> list[_Result]:
-    """Results of one child; the last one is a mistake when the child did not survive."""
-    requests = [
-        _Request(file=str(j.path), unique_id=j.unique_id, job_class=j.job_class, raw=j.raw)
-        for j in jobs
-    ]
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.settimeout(seconds_each)
-    _, pipes = spawner.fork("check", "check", msgspec.msgpack.encode(requests), theirs)
-    results: list[_Result] = []
-    try:
-        pid = int(ours.recv(32) or 0)
-        while len(results) < len(jobs):
-            try:
-                data = ours.recv(_LARGEST)
-            except TimeoutError:
-                os.kill(pid, signal.SIGKILL)
-                reason = f"importing it took more than {seconds_each:g} s; it hangs"
-                return [*results, _failure(jobs, results, reason)]
-            if not data:
-                return [*results, _failure(jobs, results, _last_words(pipes))]
-            results.append(msgspec.msgpack.decode(data, type=_Result))
-    finally:
-        ours.close()
-        pipes.close()
-    return results
+class _Child:
+    """A short-lived process that imports user code; one that misbehaves is replaced."""
+
+    def __init__(self, spawner: Spawner, seconds_each: float) -> None:
+        self.is_alive = True
+        self._seconds = seconds_each
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        _, self._pipes = spawner.fork("check", "check", b"", theirs)
+        # The forkserver may still be importing, on a cold disk for long.
+        self._channel.settimeout(_START_SECONDS)
+        try:
+            self._pid = int(self._channel.recv(32) or 0)
+        except TimeoutError as error:
+            self.__exit__()
+            raise ConfigurationError(
+                f"no process for the check within {_START_SECONDS:g} s; the host is too busy"
+            ) from error
+        self._channel.settimeout(seconds_each)
+
+    def check(self, job: JobFile) -> _Result:
+        """Check one job; what the process does not survive is the job's mistake."""
+        request = msgspec.msgpack.encode(
+            _Request(
+                file=str(job.path), unique_id=job.unique_id, job_class=job.job_class, raw=job.raw
+            )
+        )
+        if len(request) > _LARGEST:
+            return _mistake(str(job.path), "", f"is too large: {len(request)} bytes")
+        place = job.job_class.file or job.job_class.module
+        try:
+            self._channel.send(request)
+            data = self._channel.recv(_LARGEST)
+        except TimeoutError:
+            self.is_alive = False
+            os.kill(self._pid, signal.SIGKILL)
+            reason = f"importing it took more than {self._seconds:g} s; it hangs"
+            return _mistake(str(job.path), "daq_job_type", f"{place}: {reason}")
+        except ConnectionError:
+            data = b""
+        if not data:
+            self.is_alive = False
+            return _mistake(str(job.path), "daq_job_type", f"{place}: {_last_words(self._pipes)}")
+        return msgspec.msgpack.decode(data, type=_Result)
+
+    def __enter__(self) -> "_Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+        self._pipes.close()
 
 
-def _failure(jobs: list[JobFile], results: list[_Result], reason: str) -> _Result:
-    index = len(results)
-    job = jobs[index]
-    place = job.job_class.file or job.job_class.module
-    mistake = Mistake(file=str(job.path), key="daq_job_type", text=f"{place}: {reason}")
-    return _Result(index=index, mistakes=[mistake])
+def _mistake(file: str, key: str, text: str) -> _Result:
+    return _Result(mistakes=[Mistake(file=file, key=key, text=text)])
 
 
 def _last_words(pipes: Pipes) -> str:
@@ -138,9 +173,9 @@ def _last_words(pipes: Pipes) -> str:
     return "its process ended on import" + (f": {lines[-1][:300]}" if lines else "")
 
 
-def _check_one(index: int, request: _Request) -> _Result:
+def _check_one(request: _Request) -> _Result:
     def wrong(key: str, text: str) -> _Result:
-        return _Result(index=index, mistakes=[Mistake(file=request.file, key=key, text=text)])
+        return _mistake(request.file, key, text)
 
     try:
         job_class = load_class(request.job_class)
@@ -154,14 +189,14 @@ def _check_one(index: int, request: _Request) -> _Result:
         return wrong("daq_job_type", f"{job_class.__name__}.config_type is no DAQJobConfig")
     config, mistakes = read_config(config_type, request.raw, request.file)
     if config is None:
-        return _Result(index=index, mistakes=mistakes)
+        return _Result(mistakes=mistakes)
     stores = _store_configs(config)
     mistakes = [
         Mistake(file=request.file, key=key, text=str(error))
         for key, error in _path_mistakes(stores)
     ]
     if mistakes:
-        return _Result(index=index, mistakes=mistakes)
+        return _Result(mistakes=mistakes)
     topics = [*job_class.topics_to_subscribe, *config.topics_to_subscribe]
     is_store = issubclass(job_class, DAQJobStore)
     if is_store:
@@ -169,15 +204,19 @@ def _check_one(index: int, request: _Request) -> _Result:
     data_topics = [topic for topic in topics if not Topic.is_telemetry(topic)]
     wanted = {topic for store in stores.values() for topic in store.topics()}
     return _Result(
-        index=index,
         facts=JobFacts(
             unique_id=request.unique_id,
             type_name=job_class.__name__,
-            kind=_kind(is_store, bool(topics), bool(stores)),
+            kind=_kind(
+                is_store=is_store,
+                takes=bool(topics),
+                may_publish=bool(stores) or (bool(data_topics) and config.when_behind == "hold"),
+            ),
             topics_in=list(dict.fromkeys(topics)),
             takes_messages=bool(data_topics),
             may_skip=config.when_behind == "skip",
             stores_wanted=sorted(wanted),
+            files=_file_uses(stores),
             out_dir=config.out_dir if isinstance(config, DAQJobStoreJobConfig) else None,
             ring_size_mb=config.ring_size_mb,
             use_shm=config.use_shm_when_possible,
@@ -187,13 +226,13 @@ def _check_one(index: int, request: _Request) -> _Result:
     )
 
 
-def _kind(is_store: bool, takes: bool, asks_for_stores: bool) -> str:
+def _kind(*, is_store: bool, takes: bool, may_publish: bool) -> str:
     """Decides the order of stopping: sources, processors, stores, monitors."""
     if is_store:
         return "store"
     if not takes:
         return "source"
-    return "processor" if asks_for_stores else "monitor"
+    return "processor" if may_publish else "monitor"
 
 
 def _store_configs(config: DAQJobConfig) -> dict[str, DAQJobStoreConfig]:
@@ -215,6 +254,48 @@ def _path_mistakes(stores: dict[str, DAQJobStoreConfig]) -> list[tuple[str, Stor
     return found
 
 
+def _file_uses(stores: dict[str, DAQJobStoreConfig]) -> list[FileUse]:
+    return [
+        FileUse(
+            store=STORE_TYPES[section],
+            file_path=settings.file_path,
+            mode="overwrite" if getattr(settings, "overwrite", False) else "append",
+        )
+        for store in stores.values()
+        for section in STORE_TYPES
+        if isinstance(settings := getattr(store, section), FILE_BACKENDS)
+    ]
+
+
+def _check_files(folder: ConfigFolder, facts: dict[str, JobFacts], files: dict[str, Path]) -> None:
+    """One file has one kind of writer; the supervisor's own files have none besides."""
+    folders = [(job.type_name, Path(job.out_dir)) for job in facts.values() if job.out_dir]
+    own = Path(folder.supervisor.out_dir).resolve()
+    reserved = {own / "stats.csv", own / "stats_remote.csv"}
+    seen: dict[Path, tuple[str, str, str]] = {}
+    for job in facts.values():
+        for use in job.files:
+            for store, out_dir in folders:
+                if store != use.store:
+                    continue
+                path = (out_dir / use.file_path).resolve()
+                kind = (use.store, use.mode)
+                first = seen.setdefault(path, (*kind, job.unique_id))
+                if first[:2] != kind:
+                    reason = f"is also written by {first[0]} ({first[1]}) for {files[first[2]]}"
+                elif path in reserved and job.type_name != _STATISTICS_JOB:
+                    reason = "is written by the supervisor itself"
+                else:
+                    continue
+                folder.mistakes.append(
+                    Mistake(
+                        file=str(files[job.unique_id]),
+                        key="file_path",
+                        text=f"{use.file_path!r} {reason}; choose another name",
+                    )
+                )
+
+
 def _check_together(folder: ConfigFolder, facts: dict[str, JobFacts]) -> None:
     """What only shows when all jobs are seen together."""
     files = {job.unique_id: job.path for job in folder.jobs}
@@ -233,6 +314,7 @@ def _check_together(folder: ConfigFolder, facts: dict[str, JobFacts]) -> None:
                     f" {job.type_name} must not write the same files",
                 )
             )
+    _check_files(folder, facts, files)
     taken = {topic for job in facts.values() for topic in job.topics_in}
     for job in facts.values():
         for topic in job.stores_wanted:

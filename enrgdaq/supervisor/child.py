@@ -76,7 +76,8 @@ class Child:
     def stop(self, reason: str, *, drain: bool, deadline: float) -> None:
         """Ask the process to end; it is killed at the deadline (monotonic seconds)."""
         self.lifeline.send(StopRequest(reason=reason, drain=drain))
-        self.stop_deadline = deadline
+        # Asking again must not put off the end.
+        self.stop_deadline = min(deadline, self.stop_deadline or deadline)
         self.drains = drain
 
     def kill(self, reason: str) -> None:

@@ -63,12 +63,14 @@ def read_folder(path: Path) -> ConfigFolder:
 
 
 def supervisor_of(path: Path) -> SupervisorConfig:
-    """The settings of ``supervisor.toml`` alone; defaults where it is missing or wrong.
+    """The settings of ``supervisor.toml`` alone: for clients, which need to know whom to ask.
 
-    For clients, which only need to know whom to ask.
+    Raises :class:`ConfigurationError` when it is wrong.
     """
     folder = ConfigFolder(path=path, supervisor=_default_supervisor())
     _read_supervisor(folder)
+    if folder.mistakes:
+        raise ConfigurationError("\n".join(str(mistake) for mistake in folder.mistakes))
     return folder.supervisor
 
 

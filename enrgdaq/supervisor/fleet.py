@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from enrgdaq.daq.spec import JobEnding, JobRunning, JobSpec, LifelineMessage, RecordSetAside
-from enrgdaq.errors import ControlError
+from enrgdaq.errors import ControlError, TransportError
 from enrgdaq.models import SupervisorConfig
 from enrgdaq.supervisor.audit import AuditTrail
 from enrgdaq.supervisor.child import Child, describe_exit
@@ -152,7 +152,7 @@ class Fleet:
             child = job.child
             if child is None:
                 if job.next_start is not None and now >= job.next_start and not self.is_closing:
-                    self._launch(job)
+                    self._launch_or_wait(job, now)
                 continue
             if own_stall:
                 child.started_at += own_stall
@@ -199,6 +199,7 @@ class Fleet:
             ring_path=str(ring.path),
             sources=self._rings.sources_of(job.id) if job.facts.takes_messages else [],
             takes_messages=job.facts.takes_messages,
+            is_store=job.facts.kind == "store",
             set_aside=job.set_aside,
         )
         child = Child.start(self._spawner(), spec, self._clock())
@@ -213,6 +214,14 @@ class Fleet:
             lambda message: self._heard(job, child, message),
             lambda stream, line: self._printed(job, stream, line),
         )
+
+    def _launch_or_wait(self, job: Job, now: float) -> None:
+        try:
+            self._launch(job)
+        except (TransportError, OSError) as error:
+            # Out of descriptors, or the forkserver died this very moment: try again.
+            job.next_start = now + 1.0
+            _LOG.error("%s cannot be started now: %s", job.id, error)
 
     def _tell_to_stop(
         self, job: Job, reason: str, *, drain: bool, seconds: float | None = None

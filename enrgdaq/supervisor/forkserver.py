@@ -27,6 +27,7 @@ _DESCRIPTORS: Final = 3  # channel, stdout, stderr
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
 _FORK_TRIES: Final = 50
+_MOST_DESCRIPTORS: Final = 4096  # the forkserver itself holds a dozen
 
 
 class ForkRequest(msgspec.Struct, kw_only=True, tag=True):
@@ -184,7 +185,7 @@ def _child(request: ForkRequest, descriptors: list[int]) -> int:
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
         os.closerange(3, channel)
-        os.closerange(channel + 1, 4096)
+        os.closerange(channel + 1, _MOST_DESCRIPTORS)
         sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
         _show_name(request.name)
@@ -210,7 +211,7 @@ def _run(request: ForkRequest, channel: int) -> int:
         np.random.seed()
         return run_job(channel, decode_spec(request.argument))
     if request.target == "check":
-        return run_check(channel, request.argument)
+        return run_check(channel)
     if request.target == "broker":
         run_broker(Path(request.argument.decode()))
     return 1

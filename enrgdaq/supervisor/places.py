@@ -59,7 +59,8 @@ def make_places(supervisor_id: str, out_dir: str) -> Places:
     Raises :class:`TransportError` when the runtime folder is somebody else's.
     """
     runtime = runtime_folder(supervisor_id)
-    if "XDG_RUNTIME_DIR" in os.environ:
+    if not os.environ.get("RUNTIME_DIRECTORY") and os.environ.get("XDG_RUNTIME_DIR"):
+        # systemd's own folder may be looked into by others, ours in it may not.
         private_folder(runtime.parent)
     private_folder(runtime)
     places = Places(

@@ -8,6 +8,7 @@ consumers' names or its format in its life.
 
 import contextlib
 import logging
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from enrgdaq.supervisor.check import JobFacts
 from enrgdaq.supervisor.places import Places, make_places
 from enrgdaq.transport.memory import MEGABYTE, RingRequest, check_room, ring_sizes
 from enrgdaq.transport.ring import Policy, RingFile, RingIdentity, RingWriter
-from enrgdaq.transport.ring.file import new_ring_uuid, read_identity
+from enrgdaq.transport.ring.file import new_ring_uuid
 from enrgdaq.transport.routes import Consumer, Routes, save_routes
 
 SUFFIX: Final = ".ring"
@@ -163,7 +164,7 @@ class NodeRings:
                 ring.file.close()
                 continue
             kept.append(f"{target} holds data for {owed}; the next start goes on with it")
-            self._remove(ring)
+            self._forget(ring)
         self._rings.clear()
         with contextlib.suppress(OSError):
             self._places.memory.rmdir()
@@ -197,25 +198,24 @@ class NodeRings:
     def _find_old(self, types: dict[str, str], consumers: set[str]) -> None:
         for kept in sorted(self._places.state.glob(f"*{SUFFIX}")):
             target = self._places.memory / kept.name
+            # The file on disk stays until the ring is drained: a reboot clears the memory.
+            # Where both are there, what is in memory is newer.
             if not target.exists():
-                # Where both are there, a start died right here; what is in memory is newer.
+                check_room(target.parent, {kept.stem: kept.stat().st_size})
                 _copy(kept, target)
-            kept.unlink()
         found: list[NodeRing] = []
         for folder in (self._places.memory, self._places.ring_files):
             for unfinished in folder.glob(f"*{SUFFIX}.new"):
                 unfinished.unlink()
             for path in sorted(folder.glob(f"*{SUFFIX}")):
-                self._check_identity(path)
-                file = RingFile.open(path)
+                file = self._open_old(path)
+                if file is None:
+                    continue
                 producer = file.identity.producer
                 found.append(NodeRing(file, types.get(producer, "unknown"), is_old=True))
         found.sort(key=lambda ring: ring.file.identity.made_ns)
         for ring in found:
             self._rings.append(ring)
-            if ring.file.is_drained():
-                self._remove(ring)
-                continue
             for state in ring.file.consumers():
                 if state.is_owed:
                     self._say_owed(ring, state.name, state.lag_bytes, state.name in consumers)
@@ -238,11 +238,21 @@ class NodeRings:
                 name,
             )
 
-    def _check_identity(self, path: Path) -> None:
+    def _open_old(self, path: Path) -> RingFile | None:
+        """A ring of an earlier run; ``None`` when nobody is owed anything from it."""
         try:
-            identity = read_identity(path)
+            file = RingFile.open(path)
         except RingFormatError as error:
             raise ConfigurationError(str(error)) from error
+        if file.is_drained():
+            path.unlink()
+            (self._places.state / path.name).unlink(missing_ok=True)
+            file.close()
+            return None
+        self._check_identity(path, file.identity)
+        return file
+
+    def _check_identity(self, path: Path, identity: RingIdentity) -> None:
         theirs = (identity.config_path, identity.out_dir)
         ours = (self._config_path, str(self._places.out))
         if theirs != ours:
@@ -291,6 +301,10 @@ class NodeRings:
                     file.attach(consumer, policy)
 
     def _remove(self, ring: NodeRing) -> None:
+        self._forget(ring)
+        (self._places.state / ring.file.path.name).unlink(missing_ok=True)
+
+    def _forget(self, ring: NodeRing) -> None:
         ring.file.path.unlink(missing_ok=True)
         ring.file.close()
         self._rings.remove(ring)
@@ -307,8 +321,9 @@ def _copy(source: Path, target: Path) -> None:
     """Copy a ring file; the target appears only when it is whole."""
     unfinished = target.with_name(target.name + ".new")
     try:
-        shutil.copyfile(source, unfinished)
-        unfinished.chmod(0o600)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with source.open("rb") as old, os.fdopen(descriptor, "wb") as new:
+            shutil.copyfileobj(old, new, MEGABYTE)
         unfinished.rename(target)
     finally:
         unfinished.unlink(missing_ok=True)

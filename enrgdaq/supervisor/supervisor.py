@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import resource
 import signal
 import socket
 import time
@@ -91,18 +92,22 @@ class Supervisor:
         start.
         """
         folder = read_folder(self._config_path)
+        _allow_many_files()
         self._spawner = Spawner()
         try:
             facts = check_jobs(folder, self._spawner)
             if folder.mistakes:
                 raise ConfigurationError("\n".join(str(m) for m in sorted(folder.mistakes)))
-            places = make_places(folder.supervisor.supervisor_id, folder.supervisor.out_dir)
+            places = _make_places(folder)
             lock = NameLock(places.runtime / "supervisor.lock")
             self._take_id(lock, places)
+            folder_lock = NameLock(places.out / ".supervisor.lock")
             try:
+                self._take_folder(folder_lock, places)
                 code = self._run(folder, facts, places)
                 return 1 if self._kept else code
             finally:
+                folder_lock.release()
                 _clear_runtime(places, lock)
         finally:
             self._spawner.close()
@@ -117,6 +122,15 @@ class Supervisor:
                 f"a supervisor called {places.supervisor_id!r} runs on this host already"
                 f" ({error}): attach to it with 'enrgdaq-console --attach' or 'enrgdaq status',"
                 " or give this one another supervisor_id in supervisor.toml"
+            ) from error
+
+    def _take_folder(self, lock: NameLock, places: Places) -> None:
+        try:
+            lock.acquire(wait_seconds=0.5)
+        except NameInUseError as error:
+            raise ConfigurationError(
+                f"another supervisor writes its statistics in {places.out} ({error}): set out_dir"
+                " in supervisor.toml, or start this one in another directory"
             ) from error
 
     def _run(self, folder: ConfigFolder, facts: dict[str, JobFacts], places: Places) -> int:
@@ -381,6 +395,8 @@ class Supervisor:
 
     def _report(self, request: protocol.Request) -> protocol.Answer:
         if isinstance(request, protocol.GetLogs):
+            if request.job and request.job not in self._fleet.jobs:
+                raise ControlError(f"no job is called {request.job!r}")
             lines, missed = self._book.after(request.after, request.limit, request.job)
             return protocol.Logs(lines=lines, missed=missed)
         if isinstance(request, protocol.GetEvents):
@@ -391,6 +407,21 @@ class Supervisor:
                 raise ControlError(f"no job is called {request.job!r}")
             return self._reporter.details(job)
         return self._reporter.snapshot(self._running)
+
+
+def _allow_many_files() -> None:
+    """Three descriptors a job add up: use all that the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _make_places(folder: ConfigFolder) -> Places:
+    try:
+        return make_places(folder.supervisor.supervisor_id, folder.supervisor.out_dir)
+    except (OSError, TransportError) as error:
+        raise ConfigurationError(
+            f"{error}; set out_dir in supervisor.toml to a folder that can be written"
+        ) from error
 
 
 def _clear_runtime(places: Places, lock: NameLock) -> None:

@@ -146,14 +146,35 @@ self.publish(DAQJobMessageStoreRaw(
 """,
         settings="ring_size_mb = 1",
     )
-    # Nobody takes raw data here, so it is counted and not an error.
-    assert node.wait_job("once", lambda job: job.unrouted == 1)
-    node.add("raw", 'daq_job_type = "DAQJobStoreRaw"')
-    node.stop()
-    node.start(wait_running=False)
     job = node.wait_job("once", lambda job: job.state in ("backoff", "failed"))
     assert "set ring_size_mb = 4" in job.exit_reason
     node.stop()
+
+
+def test_snapshot_is_never_split(node: Node) -> None:
+    once(
+        node,
+        'self.table({"n": np.arange(50_000)}, file_path="live.csv", overwrite=True)',
+        settings="ring_size_mb = 1",
+    )
+    assert node.stop() == 0, node.log()
+    assert pacsv.read_csv(node.out / "live.csv").num_rows == 50_000
+
+
+def test_table_that_csv_cannot_hold_is_put_aside_and_holds_up_nobody(node: Node) -> None:
+    once(
+        node,
+        """
+self.table({"b": pa.array([b"\\xff\\xfe"], pa.binary())}, file_path="bad.csv")
+self.table({"n": [1, 2]}, file_path="good.csv")
+""",
+    )
+    node.wait((node.out / "good.csv").exists, what="the good rows")
+    assert node.job("csv").restarts == 0
+    node.wait_job("csv", lambda job: job.lost == 1)
+    assert len(list((node.out / "set-aside").glob("*.record"))) == 1
+    assert node.stop() == 0, node.log()
+    assert read(node.out / "good.csv") == [["n"], ["1"], ["2"]]
 
 
 def test_large_table_is_split_by_rows(node: Node) -> None:
@@ -188,8 +209,12 @@ for _ in range(50):
         ('self.rows(["a"], [[1]], tag="../x")', "use letters, digits"),
         ('self.rows(["a"], [[1]], file_path="../x.csv")', "below the store's out_dir"),
         ('self.rows(["a"], [[2**70]])', "cannot be sent"),
+        (
+            "self.publish(DAQJobMessageStoreRaw(store_config=config(file_path='a'), data=b'x'))",
+            "it takes rows",
+        ),
     ],
-    ids=["ragged row", "unknown value", "tag", "path", "huge number"],
+    ids=["ragged row", "unknown value", "tag", "path", "huge number", "bytes for rows"],
 )
 def test_wrong_message_is_an_error_where_it_is_made(
     node: Node, statement: str, reason: str

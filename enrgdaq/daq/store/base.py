@@ -14,12 +14,14 @@ from enrgdaq.daq.models import DAQJobConfig, DAQJobMessage
 from enrgdaq.daq.store.journal import Position
 from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfigBase
 from enrgdaq.daq.topics import Topic
-from enrgdaq.errors import StoreError, TransportError
+from enrgdaq.errors import NameInUseError, StoreError, TransportError
 from enrgdaq.transport.bell import LOOK_SECONDS
+from enrgdaq.transport.lock import NameLock
 from enrgdaq.transport.memory import MEGABYTE
 from enrgdaq.transport.ring import RingReader
 
 _RETRY_SECONDS: Final = 1.0
+_LOCK_WAIT_SECONDS: Final = 2.0  # the process before this one may still be dying
 _WARN_SECONDS: Final = 60.0
 
 
@@ -60,6 +62,7 @@ class DAQJobStore(DAQJob):
         self._pending_bytes = 0
         self._flushed_at = time.monotonic()
         self._warn_after = 0.0
+        self._folder_lock: NameLock | None = None
 
     @property
     def known_rings(self) -> set[str]:
@@ -92,6 +95,7 @@ class DAQJobStore(DAQJob):
         if not isinstance(host, ProcessHost) or host.stream is None:
             raise TransportError(f"{type(self).__name__} has no rings to read")
         stream = host.stream
+        self._take_folder()
         while True:
             self._watchdog.reset()
             for source, reader, record, message in stream.read():
@@ -117,6 +121,24 @@ class DAQJobStore(DAQJob):
                 break
             stream.inbox.wait(LOOK_SECONDS)
         self._flush_and_release()
+
+    def free(self) -> None:
+        """Give the folder back; subclasses close their files first."""
+        if self._folder_lock is not None:
+            self._folder_lock.release()
+        super().free()
+
+    def _take_folder(self) -> None:
+        """Nobody else's store of this kind may write in this folder, of whatever supervisor."""
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        self._folder_lock = NameLock(self.out_dir / f".{type(self).__name__}.lock")
+        try:
+            self._folder_lock.acquire(wait_seconds=_LOCK_WAIT_SECONDS)
+        except NameInUseError as error:
+            raise StoreError(
+                f"another {type(self).__name__} writes in {self.out_dir} ({error}): set another"
+                " out_dir in this store's file"
+            ) from error
 
     def _is_due(self) -> bool:
         return (

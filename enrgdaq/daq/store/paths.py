@@ -9,6 +9,8 @@ from typing import Final
 from enrgdaq.errors import StoreError
 
 _TAG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_RESERVED: Final = frozenset({"logs", "state", "set-aside"})
+_LONGEST_NAME: Final = 140  # bytes; leaves room for date, tag, part and journal
 _DOUBLE_SUFFIXES: Final = (".csv.zst", ".csv.gz", ".tar.gz")
 
 
@@ -27,6 +29,13 @@ def check_file_path(file_path: str) -> None:
             f"file_path {file_path!r} must name a file below the store's out_dir;"
             " set out_dir of the store to write elsewhere"
         )
+    if any(part.startswith(".") for part in path.parts) or path.parts[0] in _RESERVED:
+        raise StoreError(
+            f"file_path {file_path!r}: hidden files and the folders {', '.join(sorted(_RESERVED))}"
+            " are kept for ENRGDAQ itself"
+        )
+    if max(len(part.encode()) for part in path.parts) > _LONGEST_NAME:
+        raise StoreError(f"file_path {file_path!r} has a name longer than {_LONGEST_NAME} bytes")
     if any(ord(character) < 32 or ord(character) == 127 for character in file_path):
         raise StoreError(f"file_path {file_path!r} has control characters")
 

@@ -38,11 +38,6 @@ class RingWriter:
         self._repair()
         self._look_at_rows()
 
-    @property
-    def largest_record(self) -> int:
-        """Bytes of the largest record, header included: half the ring."""
-        return self._capacity // 2
-
     def refresh_rows(self) -> None:
         """Act on row changes now; :meth:`reserve` does it before every record as well."""
         if self._words[layout.ROWS_VERSION] != self._words[layout.ROWS_SEEN]:
@@ -54,14 +49,7 @@ class RingWriter:
         The record becomes visible with :meth:`commit`; a new ``reserve`` forgets the old.
         Raises :class:`RecordTooLargeError` for what can never fit.
         """
-        size = layout.record_size(header_length, payload_length)
-        if size > self.largest_record:
-            raise RecordTooLargeError(
-                f"message of {payload_length / 1e6:.1f} MB in ring"
-                f" {self.ring.identity.producer!r} of {self._capacity / 1e6:.1f} MB:"
-                f" a message may fill half the ring; set ring_size_mb ="
-                f" {-(-2 * size // (1 << 20))} or more in the job's file"
-            )
+        size = self.check_size(header_length, payload_length)
         if self._words[layout.ROWS_VERSION] != self._words[layout.ROWS_SEEN]:
             self._look_at_rows()
         to_end = self._capacity - self._head % self._capacity
@@ -75,6 +63,18 @@ class RingWriter:
         self._pending = (size, header_length, payload_length)
         start = self._head % self._capacity + layout.ALIGN + layout.aligned(header_length)
         return self._data[start : start + payload_length]
+
+    def check_size(self, header_length: int, payload_length: int) -> int:
+        """Bytes that a record takes. Raises :class:`RecordTooLargeError`."""
+        size = layout.record_size(header_length, payload_length)
+        if size > self._capacity // 2:
+            raise RecordTooLargeError(
+                f"message of {payload_length / 1e6:.1f} MB in ring"
+                f" {self.ring.identity.producer!r} of {self._capacity / 1e6:.1f} MB:"
+                f" a message may fill half the ring; set ring_size_mb ="
+                f" {-(-2 * size // (1 << 20))} or more in the job's file"
+            )
+        return size
 
     def commit(
         self, *, mask: int, kind: RecordKind, header: bytes, timestamp_ns: int

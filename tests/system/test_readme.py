@@ -1,0 +1,51 @@
+"""What README and guide show is run as it stands."""
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from enrgdaq.testing import RecordingHost
+from tests.system.node import Node
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def blocks(file: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / file).read_text(), re.DOTALL)
+
+
+def write_files(node: Node) -> None:
+    """Write the files whose name stands in the first line of a block."""
+    for language in ("python", "toml"):
+        for block in blocks("README.md", language):
+            name = re.match(r"# my_configs/(\S+)\n", block)
+            assert name, block
+            path = node.configs / name[1]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block)
+
+
+def test_first_job_takes_data(node: Node) -> None:
+    write_files(node)
+    assert node.run("check").returncode == 0
+    node.start()
+    node.wait_job("csv", lambda job: job.messages_in > 1)
+    assert node.stop() == 0, node.log()
+    (file,) = node.out.glob("20??-??-??_load.csv")
+    assert file.read_text().startswith("timestamp,load\n")
+
+
+def test_guide_to_tests_and_configs(node: Node) -> None:
+    write_files(node)
+    scope: dict[str, object] = {}
+    exec((node.configs / "jobs" / "load.py").read_text(), scope)  # noqa: S102 - our own README
+    raw = {
+        "daq_job_type": "DAQJobLoad",
+        "interval_seconds": 0.001,
+        "store_config": {"csv": {"file_path": "load.csv"}},
+    }
+    scope["config"] = msgspec.convert(raw, scope["LoadConfig"])  # type: ignore[call-overload]
+    scope["RecordingHost"] = RecordingHost
+    for block in blocks("docs/writing-jobs.md", "python"):
+        exec(block, scope)  # noqa: S102 - our own guide

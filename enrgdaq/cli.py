@@ -61,9 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_foreground(config_path: Path, *, quiet: bool = False) -> int:
     """Run the supervisor here until SIGTERM or Ctrl-C; the exit code of the process."""
+    from enrgdaq.supervisor.spawner import Spawner
+
+    # The forkserver imports on one core while this process imports on the other.
+    spawner = Spawner()
     from enrgdaq.supervisor.supervisor import Supervisor, run_until_signalled
 
-    return run_until_signalled(Supervisor(config_path, echo=not quiet))
+    return run_until_signalled(Supervisor(config_path, echo=not quiet, spawner=spawner))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -80,6 +80,7 @@ class ProcessHost:
         self._condition = ""
         self._stop_reason = ""
         self._closing = threading.Event()
+        self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC)
         self._watchdogs: list[Watchdog] = []
         self._watchdog_forces_exit = False
         self._interrupt = Interrupt()
@@ -188,8 +189,9 @@ class ProcessHost:
         os._exit(code)
 
     def close(self) -> None:
-        """Send the last statistics and log records, let go of everything; idempotent."""
+        """Send the last statistics and log records, let go of everything. Call once."""
         self._closing.set()
+        os.write(self._wake_writer, b"!")
         self._service.join(timeout=2.0)
         if self.stream is not None:
             self.stream.inbox.close()
@@ -205,6 +207,7 @@ class ProcessHost:
         poller = zmq.Poller()
         poller.register(telemetry.socket, zmq.POLLIN)
         poller.register(self._lifeline.fileno(), zmq.POLLIN)
+        poller.register(self._wake_reader, zmq.POLLIN)
         next_stats = time.monotonic() + _STATS_SECONDS
         stop_seen: float | None = None
         process = psutil.Process()

@@ -87,7 +87,6 @@ def die_with_parent(parent: int) -> None:
 
 def _preload() -> None:
     """Import what jobs need, so that forks share it."""
-    import h5py  # noqa: F401
     import numpy  # noqa: F401
     import psutil  # noqa: F401
     import pyarrow as pa

@@ -66,7 +66,11 @@ class Supervisor:
     start: then nothing was started.
     """
 
-    def __init__(self, config_path: Path, *, echo: bool = False) -> None:
+    def __init__(
+        self, config_path: Path, *, echo: bool = False, spawner: Spawner | None = None
+    ) -> None:
+        """``spawner``: one that was started while this module was still being imported."""
+        self._spawner = spawner or Spawner()
         self._config_path = config_path
         self._echo = echo
         self._stop_reason = ""
@@ -91,10 +95,9 @@ class Supervisor:
         0 after a clean stop, 1 when processes had to be killed or data is left for the next
         start.
         """
-        folder = read_folder(self._config_path)
         _allow_many_files()
-        self._spawner = Spawner()
         try:
+            folder = read_folder(self._config_path)
             facts = check_jobs(folder, self._spawner)
             if folder.mistakes:
                 raise ConfigurationError("\n".join(str(m) for m in sorted(folder.mistakes)))

@@ -4,7 +4,6 @@ import csv
 import io
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
@@ -15,7 +14,6 @@ from tests.system.node import Node
 STORE = 'daq_job_type = "DAQJobStoreCSV"\n'
 HEAD = """
 import datetime as dt
-import math
 import numpy as np
 import pyarrow as pa
 from enrgdaq.daq.base import DAQJob
@@ -65,11 +63,15 @@ self.table({"x": [], "s": []}, schema=pa.schema([("x", pa.float64()), ("s", pa.s
 """,
     )
     assert node.stop() == 0, node.log()
-    frame = pd.read_csv(node.out / "a.csv")
-    assert list(frame["s"][:2]) == ['a"b', "line\nbreak"]
-    assert frame["x"][0] == 1.5
-    assert frame["x"][3] == float("inf")
-    assert len(frame) == 4
+    assert read(node.out / "a.csv") == [
+        ["x", "s"],
+        ["1.5", 'a"b'],
+        ["nan", "line\nbreak"],
+        ["", ""],
+        ["inf", ""],
+    ]
+    # Nothing and the empty text are told apart by quotes.
+    assert (node.out / "a.csv").read_text().endswith(',""\ninf,\n')
 
 
 def test_rows_as_lists(node: Node) -> None:

@@ -22,9 +22,6 @@ class Caller(Struct, kw_only=True):
     program: Annotated[str, Meta(max_length=64)] = ""
 
 
-# -- requests ---------------------------------------------------------------------------------
-
-
 class GetSnapshot(Struct, tag=True, kw_only=True):
     """Everything a status display needs, in one answer."""
 
@@ -91,9 +88,6 @@ class Envelope(Struct, kw_only=True, array_like=True):
     request_id: int
     caller: Caller
     request: Request
-
-
-# -- answers ----------------------------------------------------------------------------------
 
 
 class Done(Struct, tag=True, kw_only=True):

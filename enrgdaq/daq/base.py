@@ -82,8 +82,6 @@ class DAQJob:
             supervisor_info=supervisor_info,
         )
 
-    # -- what subclasses write --------------------------------------------------------------
-
     def start(self) -> None:
         """The job's work. By default: handle messages until the job is to stop."""
         self._host.consume(self)
@@ -101,8 +99,6 @@ class DAQJob:
     def free(self) -> None:
         """Give back what the job holds (files, devices). Called once, at the end."""
         self._has_been_freed = True
-
-    # -- what subclasses call ---------------------------------------------------------------
 
     @property
     def log(self) -> logging.Logger:

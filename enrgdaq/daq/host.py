@@ -17,6 +17,7 @@ from enrgdaq.daq.consume import MessageStream, handle_each
 from enrgdaq.daq.counters import Counters, utc
 from enrgdaq.daq.inbox import Inbox
 from enrgdaq.daq.interrupt import Interrupt
+from enrgdaq.daq.log_records import LogQueue
 from enrgdaq.daq.models import (
     DAQJobMessage,
     DAQJobMessageStatsReport,
@@ -38,28 +39,10 @@ from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
 TICK_SECONDS = 0.25  # heartbeat, log records, stop requests
 _STATS_SECONDS = 1.0
 _INTERRUPT_AFTER_SECONDS = 1.0  # for jobs that do not look at `stopping`, then every second
-_LOGS_KEPT = 20_000
 _LOGS_A_TICK = 1_500  # 6 000 lines a second; a flood beyond that is counted, not shown
-_LOGS_A_BATCH = 250
 _TELEMETRY_KEPT = 10_000
 _LAST_WORDS_SECONDS = 0.5  # for log records of a job that was there for a moment only
 WATCHDOG_EXIT_CODE = 17
-
-
-class LogEntry(msgspec.Struct, array_like=True):
-    """A log record on its way to the supervisor. ``time``: seconds since 1970, UTC."""
-
-    time: float
-    level: str
-    text: str
-
-
-class LogBatch(msgspec.Struct, array_like=True):
-    """Log records of one job. ``dropped`` counts since its process started."""
-
-    unique_id: str
-    dropped: int
-    entries: list[LogEntry]
 
 
 class ProcessHost:
@@ -75,8 +58,7 @@ class ProcessHost:
         self._runtime = Path(spec.runtime)
         self._lifeline = lifeline
         self._log = logging.getLogger(spec.unique_id)
-        self._logs: deque[LogEntry] = deque()
-        self._logs_dropped = 0
+        self.logs = LogQueue(spec.unique_id)
         self._condition = ""
         self._stop_reason = ""
         self._closing = threading.Event()
@@ -120,8 +102,6 @@ class ProcessHost:
         self._service = threading.Thread(target=self._serve, name="service", daemon=True)
         self._service.start()
 
-    # -- for the job ------------------------------------------------------------------------
-
     def publish(self, message: DAQJobMessage) -> None:
         """See :meth:`DAQJob.publish`."""
         topics = topics_of(message)
@@ -154,15 +134,6 @@ class ProcessHost:
     def set_condition(self, text: str) -> None:
         """Shown with the next statistics."""
         self._condition = text[:200]
-
-    def keep_log(self, record: logging.LogRecord, text: str) -> None:
-        """Queue a log record for the supervisor; the oldest goes when there are too many."""
-        if len(self._logs) >= _LOGS_KEPT:
-            self._logs.popleft()
-            self._logs_dropped += 1
-        self._logs.append(LogEntry(record.created, record.levelname, text))
-
-    # -- for the runner ---------------------------------------------------------------------
 
     def watch(self, job: DAQJob, *, interruptible: bool) -> None:
         """The job exists: guard its loop, say that it runs, let it receive telemetry."""
@@ -197,8 +168,6 @@ class ProcessHost:
             self.stream.inbox.close()
         self._outbox.close()
 
-    # -- the service thread -----------------------------------------------------------------
-
     def _serve(self) -> None:
         # Contexts are made after the fork, sockets live in one thread: this one.
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -229,7 +198,7 @@ class ProcessHost:
             if subscriber is not None:
                 self._take_telemetry(subscriber)
             self._check_watchdogs()
-            self._send_logs(telemetry, _LOGS_KEPT if is_last else _LOGS_A_TICK)
+            self._send_logs(telemetry, LogQueue.KEPT if is_last else _LOGS_A_TICK)
             if now >= next_stats:
                 next_stats = max(next_stats + _STATS_SECONDS, now)
                 self._send_stats(telemetry, process)
@@ -319,10 +288,7 @@ class ProcessHost:
 
     def _send_logs(self, telemetry: TelemetryPublisher, at_most: int) -> None:
         topic = Topic.logs(self._spec.supervisor.supervisor_id, self.unique_id).encode()
-        while self._logs and at_most > 0:
-            entries = [self._logs.popleft() for _ in range(min(len(self._logs), _LOGS_A_BATCH))]
-            at_most -= len(entries)
-            batch = LogBatch(self.unique_id, self._logs_dropped, entries)
+        for batch in self.logs.take(at_most):
             telemetry.send(topic, msgspec.msgpack.encode(batch))
 
     def _send_stats(self, telemetry: TelemetryPublisher, process: psutil.Process) -> None:
@@ -345,7 +311,7 @@ class ProcessHost:
             topics_out=dict(counters.topics_out),
             unrouted=counters.unrouted,
             lost=self.stream.unreadable if self.stream is not None else 0,
-            logs_dropped=self._logs_dropped,
+            logs_dropped=self.logs.dropped,
             telemetry_dropped=self._telemetry_dropped,
             latency=counters.take_latency(),
             resources=resources,

@@ -107,7 +107,7 @@ def _consume_beside(host: ProcessHost, job: DAQJob) -> threading.Thread | None:
 def _send_logs_to(host: ProcessHost, spec: JobSpec) -> None:
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            host.keep_log(record, self.format(record))
+            host.logs.add(record, self.format(record))
 
     handler = Handler()
     handler.setFormatter(_OwnNameLeftOut(spec.unique_id))

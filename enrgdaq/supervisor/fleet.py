@@ -56,8 +56,6 @@ class Fleet:
         self.killed_at_stop = 0
         """Processes that did not end in time when acquisition was stopped."""
 
-    # -- commands ---------------------------------------------------------------------------
-
     def start_all(self) -> None:
         """Start every job, consumers first, so that nobody's first data waits for long."""
         for kind in reversed(STOP_ORDER):
@@ -66,7 +64,7 @@ class Fleet:
 
     def start(self, name: str) -> str:
         """Start a job that does not run. Raises :class:`ControlError` with the reason."""
-        job = self._job(name)
+        job = self._commanded(name)
         if job.state in LIVE:
             raise ControlError(f"{name} is {job.state.value} already")
         job.exits.clear()
@@ -75,7 +73,7 @@ class Fleet:
 
     def stop(self, name: str) -> str:
         """Stop a job and leave it stopped."""
-        job = self._job(name)
+        job = self._commanded(name)
         if job.state is JobState.STOPPED:
             raise ControlError(f"{name} is stopped already")
         job.start_again = False
@@ -84,7 +82,7 @@ class Fleet:
 
     def restart(self, name: str) -> str:
         """Stop a job, if it runs, and start it again."""
-        job = self._job(name)
+        job = self._commanded(name)
         if job.state is JobState.STOPPING and job.start_again:
             raise ControlError(f"{name} is restarting already")
         job.exits.clear()
@@ -109,6 +107,12 @@ class Fleet:
             if job.child is not None:
                 self._kill_overdue(job.child)
 
+    def job(self, name: str) -> Job:
+        """A job by its id. Raises :class:`ControlError` when there is none."""
+        if name not in self.jobs:
+            raise ControlError(f"no job is called {name!r}; there are {', '.join(self.jobs)}")
+        return self.jobs[name]
+
     def of_kind(self, kind: str) -> list[Job]:
         """Jobs of a kind, in the order of their names."""
         return [job for job in self.jobs.values() if job.facts.kind == kind]
@@ -116,8 +120,6 @@ class Fleet:
     def any_live(self, kind: str | None = None) -> bool:
         """Whether a process of that kind, or of any, exists."""
         return any(j.child is not None for j in self.jobs.values() if kind in (None, j.facts.kind))
-
-    # -- what happens -----------------------------------------------------------------------
 
     def forked(self, number: int, pid: int) -> None:
         """The forkserver says which process a request became."""
@@ -164,20 +166,15 @@ class Fleet:
             elif now >= self._hearts_forgiven_until:
                 self._check_heart(job, child, now)
 
-    # -- inside -----------------------------------------------------------------------------
-
     def _kill_overdue(self, child: Child) -> None:
         if self.is_closing and not child.kill_reason:
             self.killed_at_stop += 1
         child.kill("killed: it did not stop in time")
 
-    def _job(self, name: str) -> Job:
-        if name not in self.jobs:
-            known = ", ".join(self.jobs)
-            raise ControlError(f"no job is called {name!r}; there are {known}")
+    def _commanded(self, name: str) -> Job:
         if self.is_closing:
             raise ControlError("acquisition is being stopped")
-        return self.jobs[name]
+        return self.job(name)
 
     def _with_child(self) -> Iterable[Job]:
         return [job for job in self.jobs.values() if job.child is not None]

@@ -5,7 +5,6 @@ import functools
 import logging
 import resource
 import signal
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Final
 import msgspec
 import zmq
 
-from enrgdaq.control import protocol
 from enrgdaq.control.server import ControlServer
-from enrgdaq.daq.host import LogBatch
+from enrgdaq.daq.log_records import LogBatch
 from enrgdaq.daq.models import DAQJobMessageStatsReport
 from enrgdaq.daq.stats_tables import (
     JOB_COLUMNS,
@@ -28,12 +26,13 @@ from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import (
     CodecError,
     ConfigurationError,
-    ControlError,
     NameInUseError,
     TransportError,
 )
 from enrgdaq.supervisor.audit import AuditTrail
+from enrgdaq.supervisor.broker import BrokerProcess
 from enrgdaq.supervisor.check import JobFacts, check_jobs
+from enrgdaq.supervisor.commands import Commands
 from enrgdaq.supervisor.config import ConfigFolder, read_folder
 from enrgdaq.supervisor.fleet import STOP_ORDER, Fleet
 from enrgdaq.supervisor.job import Job
@@ -43,7 +42,7 @@ from enrgdaq.supervisor.loop import Loop
 from enrgdaq.supervisor.places import Places, make_places
 from enrgdaq.supervisor.rings import NodeRings
 from enrgdaq.supervisor.snapshot import Reporter
-from enrgdaq.supervisor.spawner import Forked, Pipes, Spawner
+from enrgdaq.supervisor.spawner import Forked, Spawner
 from enrgdaq.supervisor.stats import JobStats, StatsFile
 from enrgdaq.transport import codec
 from enrgdaq.transport.broker import publish_endpoint, subscribe_endpoint
@@ -52,7 +51,6 @@ from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
 
 _TICK_SECONDS: Final = 0.1
 _STATS_SECONDS: Final = 1.0
-_BROKER_DELAY_SECONDS: Final = 0.5
 _TELEMETRY_SECONDS: Final = 0.02  # of each turn of the loop, at most
 # Shares of the grace time, by kind of job, in the order of stopping.
 _SHARES: Final = {"source": 0.35, "processor": 0.15, "store": 0.35, "monitor": 0.1}
@@ -74,20 +72,18 @@ class Supervisor:
         self._config_path = config_path
         self._echo = echo
         self._stop_reason = ""
-        self._signals = 0
+        self._is_hurried = False
         self._loop = Loop()
-        self._broker_pid: int | None = None
-        self._broker_number = 0
-        self._broker_due: float | None = 0.0
-        self._broker_pipes: Pipes | None = None
-        self._running = ""
         self._stats_due = 0.0
         self._kept: list[str] = []
 
     def stop(self, reason: str) -> None:
-        """Stop in order; safe to call from a signal handler. A second call stops at once."""
+        """Stop in order; safe to call from a signal handler."""
         self._stop_reason = self._stop_reason or reason
-        self._signals += 1
+
+    def hurry(self) -> None:
+        """Do not wait for jobs any longer; safe to call from a signal handler."""
+        self._is_hurried = True
 
     def run(self) -> int:
         """Start, supervise, stop; returns the exit code.
@@ -114,8 +110,6 @@ class Supervisor:
                 _clear_runtime(places, lock)
         finally:
             self._spawner.close()
-
-    # -- start ------------------------------------------------------------------------------
 
     def _take_id(self, lock: NameLock, places: Places) -> None:
         try:
@@ -197,7 +191,8 @@ class Supervisor:
         self._stats_file = StatsFile(self._places.out / "stats.csv", JOB_COLUMNS)
         self._remote_file = StatsFile(self._places.out / "stats_remote.csv", REMOTE_COLUMNS)
         self._loop.watch(self._spawner.fileno(), self._hear_forkserver)
-        self._tend_broker()
+        self._broker = BrokerProcess(self._places.runtime)
+        self._broker.tend(self._spawner)
         self._telemetry_in = TelemetrySubscriber(
             context, subscribe_endpoint(self._places.runtime), [Topic.STATS + ".", Topic.LOGS + "."]
         )
@@ -205,8 +200,15 @@ class Supervisor:
         self._loop.watch(self._telemetry_in.socket, self._hear_telemetry)
         self._loop.watch(self._telemetry_out.socket, self._telemetry_out.look_at_subscriptions)
         control = ControlServer(context, self._places.runtime)
-        self._loop.watch(control.socket, lambda: control.answer(self._answer))
-        self._running = "running"
+        commands = Commands(
+            self._fleet,
+            self._reporter,
+            self._book,
+            self._audit,
+            stop=self.stop,
+            state=lambda: "stopping" if self._stop_reason else "running",
+        )
+        self._loop.watch(control.socket, lambda: control.answer(commands.answer))
         self._audit.note("supervisor started", text=str(self._config_path.resolve()))
         _LOG.info(
             "supervisor %s starts %d jobs of %s; files go to %s, log to %s",
@@ -225,8 +227,6 @@ class Supervisor:
             self._telemetry_in.close()
             self._telemetry_out.close()
 
-    # -- the loop ---------------------------------------------------------------------------
-
     def _turn_until(self, is_over: Callable[[], bool], deadline: float | None) -> bool:
         """Turn the loop until a condition holds; ``False`` when the deadline came first."""
         while not is_over():
@@ -234,7 +234,7 @@ class Supervisor:
             if deadline is not None and now >= deadline:
                 return False
             self._loop.turn(_TICK_SECONDS)
-            self._tend_broker()
+            self._broker.tend(self._spawner)
             self._fleet.tick()
             if now >= self._stats_due:
                 self._stats_due = max(self._stats_due + _STATS_SECONDS, now)
@@ -243,7 +243,6 @@ class Supervisor:
         return True
 
     def _stop_in_order(self) -> int:
-        self._running = "stopping"
         self._fleet.is_closing = True
         self._audit.note("supervisor stops", text=self._stop_reason)
         _LOG.info("stopping: %s", self._stop_reason)
@@ -276,19 +275,17 @@ class Supervisor:
         return not self._fleet.any_live(kind)
 
     def _is_stopped_or_hurried(self, kind: str) -> bool:
-        return self._is_stopped(kind) or self._signals > 1
-
-    # -- processes --------------------------------------------------------------------------
+        return self._is_stopped(kind) or self._is_hurried
 
     def _hear_forkserver(self) -> None:
         try:
             for notice in self._spawner.notices():
                 if isinstance(notice, Forked):
-                    if notice.number == self._broker_number:
-                        self._broker_pid = notice.pid
+                    self._broker.forked(notice.number, notice.pid)
                     self._fleet.forked(notice.number, notice.pid)
-                elif notice.pid == self._broker_pid:
-                    self._broker_is_gone()
+                elif self._broker.ended(notice.pid):
+                    _LOG.error("the broker ended; a new one starts. Telemetry pauses, data goes on")
+                    self._audit.note("broker lost")
                 else:
                     self._fleet.ended(notice.pid, notice.status)
         except TransportError as error:
@@ -302,32 +299,8 @@ class Supervisor:
         self._spawner.close()
         self._spawner = Spawner()
         self._loop.watch(self._spawner.fileno(), self._hear_forkserver)
-        self._broker_is_gone()
+        self._broker.lost()
         self._fleet.lost_forkserver()
-
-    def _tend_broker(self) -> None:
-        if self._broker_due is None or time.monotonic() < self._broker_due:
-            return
-        self._broker_due = None
-        # The broker has nothing to say; its channel only keeps the protocol uniform.
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.close()
-        runtime = str(self._places.runtime).encode()
-        self._broker_number, self._broker_pipes = self._spawner.fork(
-            "broker", "broker", runtime, theirs
-        )
-
-    def _broker_is_gone(self) -> None:
-        if self._broker_pipes is not None:
-            self._broker_pipes.close()
-            self._broker_pipes = None
-        self._broker_pid = None
-        self._broker_due = time.monotonic() + _BROKER_DELAY_SECONDS
-        if self._running == "running":
-            _LOG.error("the broker ended; a new one starts. Data goes on, telemetry pauses")
-            self._audit.note("broker lost")
-
-    # -- telemetry --------------------------------------------------------------------------
 
     def _hear_telemetry(self) -> None:
         deadline = time.monotonic() + _TELEMETRY_SECONDS
@@ -361,55 +334,6 @@ class Supervisor:
         topic = Topic.stats_combined(self._places.supervisor_id).encode()
         if self._telemetry_out.wanted(topic):
             self._telemetry_out.send(topic, codec.encode(message))
-
-    # -- control ----------------------------------------------------------------------------
-
-    def _answer(self, request: protocol.Request, caller: protocol.Caller) -> protocol.Answer:
-        try:
-            if isinstance(request, protocol.COMMANDS):
-                return self._command(request, caller)
-            return self._report(request)
-        except ControlError as error:
-            return protocol.Refused(reason=str(error))
-
-    def _command(self, request: protocol.Request, caller: protocol.Caller) -> protocol.Done:
-        name = type(request).__name__
-        job = getattr(request, "job", "")
-        try:
-            text = self._carry_out(request, caller)
-        except ControlError as error:
-            self._audit.note(f"refused {name}", job=job, text=str(error), caller=caller)
-            raise
-        self._audit.note(name, job=job, text=text, caller=caller)
-        _LOG.info("%s, by %s", text, caller.user or "somebody")
-        return protocol.Done(text=text)
-
-    def _carry_out(self, request: protocol.Request, caller: protocol.Caller) -> str:
-        if isinstance(request, protocol.RestartJob):
-            return self._fleet.restart(request.job)
-        if isinstance(request, protocol.StopJob):
-            return self._fleet.stop(request.job)
-        if isinstance(request, protocol.StartJob):
-            return self._fleet.start(request.job)
-        if self._stop_reason:
-            raise ControlError("acquisition is being stopped already")
-        self.stop(f"shutdown, asked for by {caller.user or 'somebody'}")
-        return "stopping acquisition"
-
-    def _report(self, request: protocol.Request) -> protocol.Answer:
-        if isinstance(request, protocol.GetLogs):
-            if request.job and request.job not in self._fleet.jobs:
-                raise ControlError(f"no job is called {request.job!r}")
-            lines, missed = self._book.after(request.after, request.limit, request.job)
-            return protocol.Logs(lines=lines, missed=missed)
-        if isinstance(request, protocol.GetEvents):
-            return protocol.Events(events=self._audit.after(request.after, request.limit))
-        if isinstance(request, protocol.GetJobDetails):
-            job = self._fleet.jobs.get(request.job)
-            if job is None:
-                raise ControlError(f"no job is called {request.job!r}")
-            return self._reporter.details(job)
-        return self._reporter.snapshot(self._running)
 
 
 def _allow_many_files() -> None:
@@ -446,7 +370,12 @@ def run_until_signalled(supervisor: Supervisor) -> int:
     Handlers only take note; the loop acts. Call from the main thread.
     """
 
+    signals_seen: list[int] = []
+
     def note(number: int, frame: FrameType | None) -> None:
+        if signals_seen:
+            supervisor.hurry()
+        signals_seen.append(number)
         supervisor.stop(signal.Signals(number).name)
 
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -47,8 +47,6 @@ class Node:
         self._killed: list[int] = []
         self.configure()
 
-    # -- configs ----------------------------------------------------------------------------
-
     def configure(self, **settings: Any) -> None:
         """Write ``supervisor.toml``; quick restarts, since tests kill a lot."""
         lines = [f"{key} = {_toml(value)}" for key, value in settings.items()]
@@ -65,8 +63,6 @@ class Node:
         folder = self.configs / "jobs"
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.py").write_text(text)
-
-    # -- life -------------------------------------------------------------------------------
 
     def start(self, *, wait_running: bool = True) -> None:
         """Start the supervisor, as a user does."""
@@ -130,8 +126,6 @@ class Node:
             lambda: not any(p.is_running() and p.status() != "zombie" for p in family),
             what="the jobs of a killed supervisor to end",
         )
-
-    # -- looking ----------------------------------------------------------------------------
 
     @property
     def client(self) -> ControlClient:
@@ -208,8 +202,6 @@ class Node:
         assert self.process is not None
         me = psutil.Process(self.process.pid)
         return [me, *me.children(recursive=True)]
-
-    # -- the end ----------------------------------------------------------------------------
 
     def close(self) -> None:
         """End what still runs, by force."""

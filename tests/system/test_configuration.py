@@ -1,5 +1,7 @@
 """Mistakes are found before anything starts."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.system.node import Node
@@ -135,3 +137,41 @@ def test_hanging_import_is_a_mistake(tmp_path: Path, node: Node) -> None:
     assert list(facts) == ["csv"]
     (mistake,) = folder.mistakes
     assert "it hangs" in str(mistake)
+
+
+def test_demo_and_examples_are_right() -> None:
+    """What ships is checked as a user checks it, in place."""
+    root = Path(__file__).parent.parent.parent
+    for folder in ("configs", "configs/examples"):
+        done = subprocess.run(
+            [sys.executable, "-m", "enrgdaq", "check", "--daq-job-config-path", folder],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    shipped = {path.stem for path in (root / "configs" / "examples").glob("*.toml")}
+    assert len(shipped) >= 9
+
+
+def test_jobs_of_installed_packages(node: Node) -> None:
+    """By entry point, and by ``package.module:Class``."""
+    site = node.folder / "site"
+    info = site / "lab_jobs-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lab-jobs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[enrgdaq.jobs]\nDAQJobLab = lab_jobs:DAQJobLab\n")
+    (site / "lab_jobs.py").write_text(
+        "from enrgdaq.daq.base import DAQJob\n"
+        "class DAQJobLab(DAQJob):\n    pass\nclass DAQJobOther(DAQJob):\n    pass\n"
+    )
+    node.environment["PYTHONPATH"] = str(site)
+    node.add("lab", 'daq_job_type = "DAQJobLab"')
+    node.add("other", 'daq_job_type = "lab_jobs:DAQJobOther"')
+    assert check(node) == (0, "configs: 2 jobs, no mistakes\n")
+    assert "DAQJobLab" in node.run("job-types").stdout
+    node.add("none", 'daq_job_type = "lab_jobs:DAQJobMissing"')
+    code, said = check(node)
+    assert code == 2
+    assert "has no class 'DAQJobMissing'" in said

@@ -102,8 +102,6 @@ class RingMachine(RuleBasedStateMachine):
         self.fuse.left = None
         self.writer = RingWriter(ring)
 
-    # -- producer ---------------------------------------------------------------------------
-
     @rule(
         size=st.integers(0, 700),
         to=st.sets(st.sampled_from(CONSUMERS)),
@@ -144,8 +142,6 @@ class RingMachine(RuleBasedStateMachine):
     def restart_producer(self) -> None:
         self.start_producer()
 
-    # -- consumers --------------------------------------------------------------------------
-
     @rule(name=st.sampled_from(CONSUMERS), at_most=st.integers(1, 30))
     def read(self, name: str, at_most: int) -> None:
         reader = self.reader(name)
@@ -184,8 +180,6 @@ class RingMachine(RuleBasedStateMachine):
         self.readers.pop(name, None)
         self.batch[name] = []
 
-    # -- supervisor -------------------------------------------------------------------------
-
     @precondition(lambda self: "late" not in self.rows)
     @rule()
     def join(self) -> None:
@@ -198,8 +192,6 @@ class RingMachine(RuleBasedStateMachine):
         self.readers.pop("late", None)
         self.ring.detach(self.rows.pop("late"))
         self.owed["late"], self.durable["late"], self.unsure["late"] = [], [], set()
-
-    # -- what must hold ---------------------------------------------------------------------
 
     def reader(self, name: str) -> RingReader | None:
         if name not in self.rows:

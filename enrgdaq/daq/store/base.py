@@ -70,8 +70,6 @@ class DAQJobStore(DAQJob):
         stream = self._host.stream if isinstance(self._host, ProcessHost) else None
         return stream.inbox.uuids() if stream is not None else {self.position.ring_uuid}
 
-    # -- what stores write ------------------------------------------------------------------
-
     def store(self, message: DAQJobMessageStore) -> None:
         """Keep one message for the next flush. Must not write anything yet."""
         raise TypeError(f"{type(self).__name__} must define store()")
@@ -79,8 +77,6 @@ class DAQJobStore(DAQJob):
     def flush(self) -> None:
         """Make all that was kept durable. ``OSError`` of a full or lost disk is tried again."""
         raise TypeError(f"{type(self).__name__} must define flush()")
-
-    # -- the loop ---------------------------------------------------------------------------
 
     def handle_message(self, message: DAQJobMessage) -> bool:
         """Keep one message, if it is for this kind of store."""

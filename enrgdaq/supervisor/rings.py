@@ -11,7 +11,8 @@ import logging
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,16 @@ class NodeRing:
         return self.file.identity.producer
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """Per consumer the bytes that wait for it and the records that it skipped; per producer
+    the bytes that the consumer furthest behind holds of it."""
+
+    waiting: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+
+
 class NodeRings:
     """All rings of one supervisor."""
 
@@ -52,6 +63,7 @@ class NodeRings:
         self._config_path = str(config_path.resolve())
         self._budget = budget_mb * MEGABYTE
         self._rings: list[NodeRing] = []
+        self._current: dict[str, RingFile] = {}
 
     def prepare(self, jobs: list[JobFacts]) -> None:
         """Find the rings of earlier runs, then make one for every job, with all its rows.
@@ -88,7 +100,7 @@ class NodeRings:
 
     def ring_of(self, producer: str) -> RingFile:
         """The ring that a job writes."""
-        return next(r.file for r in self._rings if r.producer == producer and not r.is_old)
+        return self._current[producer]
 
     def sources_of(self, consumer: str) -> list[SourceRing]:
         """The rings that a job reads, older ones of a producer first."""
@@ -108,23 +120,16 @@ class NodeRings:
         """Whether any ring holds data for a job."""
         return any(self._owes(ring, consumer) for ring in self._rings)
 
-    def waiting_bytes(self, consumer: str) -> int:
-        """Bytes that wait for a job in all rings."""
-        return sum(
-            state.lag_bytes
-            for ring in self._rings
-            for state in ring.file.consumers()
-            if state.name == consumer and state.is_owed
-        )
-
-    def skipped(self, consumer: str) -> int:
-        """Records that a job lost because it was behind and may skip."""
-        return sum(
-            state.skipped
-            for ring in self._rings
-            for state in ring.file.consumers()
-            if state.name == consumer
-        )
+    def backlog(self) -> "Backlog":
+        """Who waits for what, over all rings, in one pass."""
+        found = Backlog()
+        for ring in self._rings:
+            for state in ring.file.consumers():
+                found.skipped[state.name] += state.skipped
+                if state.is_owed:
+                    found.waiting[state.name] += state.lag_bytes
+                    found.held[ring.producer] = max(found.held[ring.producer], state.lag_bytes)
+        return found
 
     def in_hand(self, consumer: str) -> list[tuple[str, int]]:
         """Records (ring uuid, end) that a dead consumer's process was handling."""
@@ -296,6 +301,7 @@ class NodeRings:
             file = RingFile.create(folders[job.unique_id] / name, identity)
             # Listed before it is filled, so that close() removes it whatever happens next.
             self._rings.append(NodeRing(file, job.type_name, is_old=False))
+            self._current[job.unique_id] = file
             for consumer, policy in consumers.items():
                 if consumer != job.unique_id:
                     file.attach(consumer, policy)

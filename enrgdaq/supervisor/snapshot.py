@@ -18,7 +18,7 @@ from enrgdaq.supervisor.fleet import Fleet
 from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.logs import LogBook
 from enrgdaq.supervisor.places import Places
-from enrgdaq.supervisor.rings import NodeRings
+from enrgdaq.supervisor.rings import Backlog, NodeRings
 from enrgdaq.supervisor.states import LIVE, JobState
 from enrgdaq.supervisor.stats import TopicRates, format_time
 
@@ -45,7 +45,8 @@ class Reporter:
 
     def snapshot(self, state: str) -> Snapshot:
         """Everything at once. ``state``: of the supervisor."""
-        jobs = [self.job(job) for job in self._fleet.jobs.values()]
+        backlog = self._rings.backlog()
+        jobs = [self.job(job, backlog) for job in self._fleet.jobs.values()]
         topics = self.topics()
         return Snapshot(
             supervisor=SupervisorStatus(
@@ -73,7 +74,7 @@ class Reporter:
             rings=self._rings.status(),
         )
 
-    def job(self, job: Job) -> JobStatus:
+    def job(self, job: Job, backlog: Backlog) -> JobStatus:
         """One job for displays."""
         stats, report = job.stats, job.stats.report or _NO_REPORT
         age = stats.age_seconds(time.time())
@@ -100,9 +101,9 @@ class Reporter:
             rate_bytes_out=stats.rates.bytes_out,
             age_seconds=age,
             backpressure_seconds=round(self._rings.ring_of(job.id).waited_seconds, 3),
-            lost=stats.total("lost") + self._rings.skipped(job.id) + job.records_set_aside,
+            lost=stats.total("lost") + backlog.skipped[job.id] + job.records_set_aside,
             unrouted=stats.total("unrouted"),
-            queued_bytes=self._rings.waiting_bytes(job.id),
+            queued_bytes=backlog.waiting[job.id],
             latency_avg_ms=report.latency.avg_ms,
             latency_p95_ms=report.latency.p95_ms,
             latency_p99_ms=report.latency.p99_ms,
@@ -117,7 +118,7 @@ class Reporter:
     def details(self, job: Job) -> JobDetails:
         """All that is known of one job."""
         return JobDetails(
-            job=self.job(job),
+            job=self.job(job, self._rings.backlog()),
             config_file=str(job.file.path),
             config_text=job.file.text,
             topics_in=job.facts.topics_in,
@@ -153,25 +154,25 @@ class Reporter:
 
     def job_rows(self) -> list[list[Any]]:
         """Rows of ``stats.csv``."""
-        return [self._job_row(job) for job in self._fleet.jobs.values()]
+        backlog = self._rings.backlog()
+        return [self._job_row(job, backlog) for job in self._fleet.jobs.values()]
 
     def remote_row(self) -> list[Any]:
         """This node's row of ``stats_remote.csv``."""
-        jobs = [self.job(job) for job in self._fleet.jobs.values()]
+        stats = [job.stats for job in self._fleet.jobs.values()]
         return [
             self._places.supervisor_id,
             True,
             format_time(dt.datetime.now(dt.UTC)),
-            sum(job.messages_in for job in jobs),
-            round(sum(job.bytes_in for job in jobs) / 1e6, 3),
-            sum(job.messages_out for job in jobs),
-            round(sum(job.bytes_out for job in jobs) / 1e6, 3),
-            round(sum(job.rate_bytes_out for job in jobs) / 1e6, 3),
+            sum(job.total("messages_in") for job in stats),
+            round(sum(job.total("bytes_in") for job in stats) / 1e6, 3),
+            sum(job.total("messages_out") for job in stats),
+            round(sum(job.total("bytes_out") for job in stats) / 1e6, 3),
+            round(sum(job.rates.bytes_out for job in stats) / 1e6, 3),
         ]
 
-    def _job_row(self, job: Job) -> list[Any]:
-        status = self.job(job)
-        ring = self._rings.ring_of(job.id)
+    def _job_row(self, job: Job, backlog: Backlog) -> list[Any]:
+        status = self.job(job, backlog)
         restarted = (
             dt.datetime.fromtimestamp(job.last_restart, dt.UTC) if job.last_restart else None
         )
@@ -185,7 +186,7 @@ class Reporter:
             format_time(job.stats.last_out),
             status.messages_out,
             status.queued_bytes,
-            max((c.lag_bytes for c in ring.consumers() if c.is_owed), default=0),
+            backlog.held[job.id],
             format_time(restarted),
             status.restarts,
             round(status.latency_avg_ms, 3),

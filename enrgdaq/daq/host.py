@@ -25,7 +25,7 @@ from enrgdaq.daq.models import (
     DAQJobStopError,
 )
 from enrgdaq.daq.outbox import Outbox
-from enrgdaq.daq.packing import topics_of
+from enrgdaq.daq.packing import PackedMessage, topics_of
 from enrgdaq.daq.places import bell_path, routes_path
 from enrgdaq.daq.spec import JobEnding, JobRunning, JobSpec, Lifeline, RecordSetAside, StopRequest
 from enrgdaq.daq.topics import Topic
@@ -34,6 +34,7 @@ from enrgdaq.errors import CodecError
 from enrgdaq.transport import codec
 from enrgdaq.transport.broker import publish_endpoint, subscribe_endpoint
 from enrgdaq.transport.ring import RingFile
+from enrgdaq.transport.tap import Announcement
 from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
 
 TICK_SECONDS = 0.25  # heartbeat, log records, stop requests
@@ -67,8 +68,12 @@ class ProcessHost:
         self._watchdog_forces_exit = False
         self._interrupt = Interrupt()
         self._job: DAQJob | None = None
+        self._telemetry: TelemetryPublisher | None = None
+        self._listened_to: dict[tuple[str, ...], bool] = {}
+        self._listened_version = -1
         self._ring = RingFile.open(Path(spec.ring_path))
         self._ring.beat(time.monotonic_ns())
+        self._ring.populate()
         self._outbox = Outbox(
             self._ring,
             routes_path(self._runtime),
@@ -76,6 +81,7 @@ class ProcessHost:
             self.stopping,
             self._watchdogs,
             self._log,
+            self._announce,
         )
         self.stream: MessageStream | None = None
         if spec.takes_messages:
@@ -104,12 +110,12 @@ class ProcessHost:
 
     def publish(self, message: DAQJobMessage) -> None:
         """See :meth:`DAQJob.publish`."""
-        topics = topics_of(message)
-        for topic in topics:
-            if Topic.is_telemetry(topic):
+        if message.topics:
+            telemetry = [topic for topic in message.topics if Topic.is_telemetry(topic)]
+            for topic in telemetry:
                 self._send_telemetry(topic, message)
-        if topics and all(Topic.is_telemetry(topic) for topic in topics):
-            return
+            if len(telemetry) == len(topics_of(message)):
+                return
         with self._interrupt:
             self._outbox.publish(message)
 
@@ -172,6 +178,7 @@ class ProcessHost:
         # Contexts are made after the fork, sockets live in one thread: this one.
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         telemetry = TelemetryPublisher(context, publish_endpoint(self._runtime))
+        self._telemetry = telemetry
         subscriber: TelemetrySubscriber | None = None
         poller = zmq.Poller()
         poller.register(telemetry.socket, zmq.POLLIN)
@@ -280,9 +287,37 @@ class ProcessHost:
                 self._log.error("%s", reason)
                 watchdog.reset()
 
+    def _announce(self, packed: PackedMessage, position: int, sequence: int) -> None:
+        """Tell taps of a record, while there are any. Called under the outbox's lock."""
+        publisher = self._telemetry
+        if publisher is None:
+            return
+        if publisher.version != self._listened_version:
+            self._listened_version = publisher.version
+            self._listened_to = {}
+        heard = self._listened_to.get(packed.topics)
+        if heard is None:
+            heard = any(publisher.wanted(topic.encode()) for topic in packed.topics)
+            self._listened_to[packed.topics] = heard
+        if heard:
+            announcement = Announcement(
+                ring_path=self._spec.ring_path,
+                position=position,
+                sequence=sequence,
+                kind=packed.payload.kind,
+                rows=packed.payload.rows,
+                payload_length=packed.payload.length,
+            )
+            body = msgspec.msgpack.encode(announcement)
+            for topic in packed.topics:
+                self._queue_telemetry(topic, body)
+
     def _send_telemetry(self, topic: str, message: DAQJobMessage) -> None:
+        self._queue_telemetry(topic, codec.encode(message))
+
+    def _queue_telemetry(self, topic: str, body: bytes) -> None:
         if len(self._telemetry_out) < _TELEMETRY_KEPT:
-            self._telemetry_out.append((topic.encode(), codec.encode(message)))
+            self._telemetry_out.append((topic.encode(), body))
         else:
             self._telemetry_dropped += 1
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from enrgdaq.daq.counters import Counters
@@ -29,6 +30,7 @@ class Outbox:
         stopping: threading.Event,
         watchdogs: list[Watchdog],
         log: logging.Logger,
+        announce: Callable[[PackedMessage, int, int], None],
     ) -> None:
         self._lock = threading.Lock()
         self._ring = ring
@@ -37,6 +39,7 @@ class Outbox:
         self._stopping = stopping
         self._watchdogs = watchdogs
         self._log = log
+        self._announce = announce
         self._packer = Packer()
         self._ringer = BellRinger()
         self._routes = Routes()
@@ -94,6 +97,7 @@ class Outbox:
         )
         for row in writer.sleepers(mask, start):
             self._ringer.ring(self._bells[row])
+        self._announce(packed, start, sequence)
         message.id = f"{self._ring.identity.uuid}:{sequence}"
         self._counters.sent(topics, packed.payload.length, packed.payload.rows, now_ns)
 

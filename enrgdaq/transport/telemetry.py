@@ -27,8 +27,11 @@ class TelemetryPublisher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.dropped = 0
+        self.version = 0
+        """Raised when subscriptions change: what :meth:`wanted` said before may be wrong."""
         self._clock = clock
-        self._subscriptions: set[bytes] = set()
+        # Replaced, never changed: other threads ask wanted().
+        self._subscriptions: frozenset[bytes] = frozenset()
         self._settled_at: float | None = None
         self._kept: deque[tuple[bytes, bytes]] = deque()
         self._socket = context.socket(zmq.XPUB)
@@ -55,9 +58,10 @@ class TelemetryPublisher:
             except zmq.Again:
                 break
             if frame[:1] == b"\x01":
-                self._subscriptions.add(frame[1:])
+                self._subscriptions = self._subscriptions | {frame[1:]}
             elif frame[:1] == b"\x00":
-                self._subscriptions.discard(frame[1:])
+                self._subscriptions = self._subscriptions - {frame[1:]}
+            self.version += 1
         if not self._subscriptions:
             self._settled_at = None
         elif self._settled_at is None:

@@ -123,26 +123,13 @@ class RingReader:
         if not found.mask & self._bit or found.kind == RecordKind.PAD:
             self._advance(found)
             return None
-        record = self._record(start, offset + layout.ALIGN, found)
+        record = _record(self._data, start, offset + layout.ALIGN, found)
         if self._may_skip:
             record = record._replace(payload=memoryview(bytes(record.payload)))
             if self._overtaken(start):
                 return None
         self._advance(found)
         return record
-
-    def _record(self, start: int, offset: int, found: layout.RecordHeader) -> Record:
-        header = bytes(self._data[offset : offset + found.header_length])
-        begin = offset + layout.aligned(found.header_length)
-        return Record(
-            start=start,
-            end=start + found.size,
-            sequence=found.sequence,
-            kind=found.kind,
-            timestamp_ns=found.timestamp_ns,
-            header=header,
-            payload=self._data[begin : begin + found.payload_length],
-        )
 
     def _advance(self, found: layout.RecordHeader) -> None:
         self.position += found.size
@@ -157,3 +144,35 @@ class RingReader:
         # Only a reader that is owed nothing there, or one that may lose records, gets here.
         self.position = position
         self._sequence = None
+
+
+def look_at(ring: RingFile, position: int) -> Record | None:
+    """A copy of the record at ``position``, without a row; ``None`` when it is not intact.
+
+    A seqlock: the tail moves before space is reused, so bytes that were copied while the
+    tail stood before them are the record's own.
+    """
+    if not ring.words[layout.TAIL] <= position < ring.words[layout.HEAD]:
+        return None
+    offset = position % ring.capacity
+    found = layout.unpack_header(bytes(ring.data[offset : offset + layout.ALIGN]))
+    if found is None or found.position != position:
+        return None
+    record = _record(ring.data, position, offset + layout.ALIGN, found)
+    record = record._replace(payload=memoryview(bytes(record.payload)))
+    fence()
+    return record if ring.words[layout.TAIL] <= position else None
+
+
+def _record(data: memoryview, start: int, offset: int, found: layout.RecordHeader) -> Record:
+    header = bytes(data[offset : offset + found.header_length])
+    begin = offset + layout.aligned(found.header_length)
+    return Record(
+        start=start,
+        end=start + found.size,
+        sequence=found.sequence,
+        kind=found.kind,
+        timestamp_ns=found.timestamp_ns,
+        header=header,
+        payload=data[begin : begin + found.payload_length],
+    )

@@ -235,3 +235,22 @@ class DAQJobRelay(DAQJob):
     node.stop()
     numbers = [int(line) for line in (node.out / "relayed").read_text().splitlines()]
     assert numbers == list(range(relayed))
+
+
+def test_broken_journal_is_waited_for_and_loses_nothing(node: Node) -> None:
+    numbers_job(node)
+    node.add("csv", STORE)
+    node.start()
+    journal = node.out / ".n.csv.journal"
+    node.wait(journal.exists, what="rows")
+    node.client.stop("csv")
+    node.wait_job("csv", lambda job: job.state == "stopped")
+    good = journal.read_bytes()
+    journal.write_bytes(b"{")
+    node.client.start("csv")
+    node.wait_job("csv", lambda job: "cannot be read" in job.condition)
+    assert node.job("csv").lost == 0
+    journal.write_bytes(good)
+    node.wait_job("csv", lambda job: job.state == "running" and not job.condition)
+    assert node.stop() == 0, node.log()
+    assert rows(node.out / "n.csv") == list(range(sent(node)))

@@ -114,12 +114,16 @@ class DAQJobStoreCSV(DAQJobStore):
         file = self._files.get(path)
         if file is not None:
             return file.columns
-        if not path.exists() or path.stat().st_size == 0:
+        try:
+            if not path.exists() or path.stat().st_size == 0:
+                return None
+            journal = read_journal(path)
+            if journal is not None and journal.columns is not None:
+                return journal.columns if journal.length else None
+            return _header_of(path)
+        except (OSError, StoreError):
+            # Not the message's fault. The flush meets it again, says so and waits.
             return None
-        journal = read_journal(path)
-        if journal is not None and journal.columns is not None:
-            return journal.columns if journal.length else None
-        return _header_of(path)
 
 
 def _csv_rows(message: DAQJobMessageStore) -> tuple[list[str], bytes]:

@@ -15,6 +15,9 @@ from enrgdaq.errors import CodecError
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+# msgspec passes on what its hooks raise for types that they do not know.
+_UNSENDABLE = (TypeError, OverflowError, NotImplementedError)
+
 
 def tag_of(message_type: type) -> str:
     """The wire name of a message class."""
@@ -26,7 +29,7 @@ def encode(message: msgspec.Struct) -> bytes:
     tag = _encoded_tag(type(message))
     try:
         return tag + _ENCODER.encode(message)
-    except (TypeError, OverflowError) as error:
+    except _UNSENDABLE as error:
         raise CodecError(f"{type(message).__name__} cannot be sent: {error}") from error
 
 
@@ -34,7 +37,7 @@ def encode_plain(value: Any) -> bytes:
     """msgpack of plain values; numpy numbers and arrays become Python's."""
     try:
         return _ENCODER.encode(value)
-    except (TypeError, OverflowError) as error:
+    except _UNSENDABLE as error:
         raise CodecError(f"value cannot be sent: {error}") from error
 
 
@@ -56,7 +59,7 @@ def decode(data: bytes | memoryview, base: type[T]) -> T:
         raise CodecError(f"unknown message type {tag!r}: import its class in the job that reads it")
     try:
         decoded: T = _decoder(message_type).decode(view[2 + length :])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, NotImplementedError) as error:
         raise CodecError(f"{tag}: {error}") from error
     return decoded
 

@@ -207,7 +207,7 @@ for _ in range(50):
     ("statement", "reason"),
     [
         ('self.rows(["a"], [[1, 2]])', "row of 2 values for 1 keys"),
-        ('self.rows(["a"], [[object()]])', "not supported"),
+        ('self.rows(["a"], [[object()]])', "CodecError: value cannot be sent"),
         ('self.rows(["a"], [[1]], tag="../x")', "use letters, digits"),
         ('self.rows(["a"], [[1]], file_path="../x.csv")', "below the store's out_dir"),
         ('self.rows(["a"], [[2**70]])', "cannot be sent"),

@@ -244,13 +244,18 @@ def _wait(client: ControlClient, job: str, is_there: Callable[[str, int], bool])
 
 def _shutdown(options: argparse.Namespace) -> int:
     from enrgdaq.supervisor.background import find_running
+    from enrgdaq.supervisor.config import supervisor_of
+    from enrgdaq.supervisor.places import runtime_folder
 
+    name = supervisor_of(options.daq_job_config_path).supervisor_id
+    # Its lock is the last thing that a supervisor gives back.
+    lock = runtime_folder(name) / "supervisor.lock"
     with _client(options) as client:
         print(client.shutdown())
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            if find_running(options.daq_job_config_path) is None:
+            if find_running(options.daq_job_config_path) is None and not lock.exists():
                 print("stopped")
                 return 0
         except ControlError:

@@ -269,6 +269,8 @@ def test_commands(node: Node) -> None:
     assert node.run("logs", "--lines", "5").stdout.count("\n") == 5
     assert "store.DAQJobStoreCSV" in node.run("status").stdout
     assert node.run("shutdown").stdout.endswith("stopped\n")
+    assert not (node.runtime / "enrgdaq" / node.id / "control").exists()
+    assert not _shm(node).exists()
     assert node.wait_ended() == 0
     events = (node.out / "logs" / f"{node.id}.audit.jsonl").read_text().splitlines()
     assert any('"what":"RestartJob"' in line and '"user":' in line for line in events)

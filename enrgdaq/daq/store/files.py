@@ -5,26 +5,29 @@ and one file that cannot be written holds up no other.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from enrgdaq.daq.store.journal import AppendFile, Position, SnapshotFile
 from enrgdaq.errors import StoreError
 
-Encode = Callable[[bytes, bool], bytes]
-"""Rows, and whether they are the first of the file, to the bytes that are written."""
+Body = TypeVar("Body")
+_Body_contra = TypeVar("_Body_contra", contravariant=True)
+Place = TypeVar("Place", bound=Hashable)
+"""Where a target is: the path of a file, the name of a table."""
 
 _MOST_OPEN: Final = 64  # more than a day and a tag per producer; the longest unused is closed
 
 
-class StoreFile(Protocol):
-    """A file that takes messages and makes them durable in flushes."""
+class StoreTarget(Protocol[_Body_contra]):
+    """A file that takes the bodies of messages and makes them durable in flushes.
 
-    columns: list[str] | None
+    A body that points into a ring stays valid until the flush that follows it.
+    """
 
-    def put(self, body: bytes, position: Position) -> None:
-        """Keep one message's bytes."""
+    def put(self, body: _Body_contra, position: Position) -> None:
+        """Keep one message's rows or bytes."""
 
     def flush(self, known_rings: set[str]) -> None:
         """Make what was kept durable. Raises ``OSError`` or :class:`StoreError`."""
@@ -33,31 +36,38 @@ class StoreFile(Protocol):
         """Let go of the file; idempotent."""
 
 
-class AppendTarget:
-    """A file that grows."""
+class AppendTarget(Generic[Body]):
+    """A file that grows.
 
-    def __init__(self, path: Path, encode: Encode, columns: list[str] | None = None) -> None:
-        self.columns = columns
+    ``encode`` turns bodies, and whether they are the first of the file, into what is written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        encode: Callable[[list[Body], bool], bytes],
+        columns: list[str] | None = None,
+    ) -> None:
+        self._columns = columns
         self._path = path
         self._encode = encode
-        self._waiting: list[tuple[bytes, Position]] = []
+        self._waiting: list[tuple[Body, Position]] = []
         self._file: AppendFile | None = None
 
-    def put(self, body: bytes, position: Position) -> None:
-        """See :class:`StoreFile`."""
+    def put(self, body: Body, position: Position) -> None:
+        """See :class:`StoreTarget`."""
         self._waiting.append((body, position))
 
     def flush(self, known_rings: set[str]) -> None:
-        """See :class:`StoreFile`. What a replay brings a second time is dropped."""
+        """See :class:`StoreTarget`. What a replay brings a second time is dropped."""
         if self._file is None:
             if not self._waiting:
                 return
-            self._file = AppendFile(self._path, self.columns)
+            self._file = AppendFile(self._path, self._columns)
         file = self._file
         fresh = [(body, position) for body, position in self._waiting if not file.has(position)]
         if fresh:
-            rows = b"".join(body for body, _ in fresh)
-            file.add(self._encode(rows, file.is_empty), None)
+            file.add(self._encode([body for body, _ in fresh], file.is_empty), None)
         for _, position in fresh:
             file.add(b"", position)
         # What the file has taken must not be handed to it again when its flush is retried.
@@ -65,80 +75,75 @@ class AppendTarget:
         file.flush(known_rings)
 
     def close(self) -> None:
-        """See :class:`StoreFile`."""
+        """See :class:`StoreTarget`."""
         if self._file is not None:
             self._file.close()
 
 
-class SnapshotTarget:
+class SnapshotTarget(Generic[Body]):
     """A file that holds the latest message only."""
 
-    def __init__(self, path: Path, encode: Encode) -> None:
-        self.columns: list[str] | None = None
+    def __init__(self, path: Path, encode: Callable[[Body], bytes]) -> None:
         self._path = path
         self._encode = encode
-        self._latest: dict[str, tuple[bytes, Position]] = {}
+        self._latest: dict[str, tuple[Body, Position]] = {}
         self._file: SnapshotFile | None = None
 
-    def put(self, body: bytes, position: Position) -> None:
-        """See :class:`StoreFile`. Of each ring only the newest is ever written."""
+    def put(self, body: Body, position: Position) -> None:
+        """See :class:`StoreTarget`. Of each ring only the newest is ever written."""
         self._latest.pop(position.ring_uuid, None)
         self._latest[position.ring_uuid] = (body, position)
 
     def flush(self, known_rings: set[str]) -> None:
-        """See :class:`StoreFile`."""
+        """See :class:`StoreTarget`."""
         if self._file is None:
             if not self._latest:
                 return
             self._file = SnapshotFile(self._path)
         for body, position in self._latest.values():
-            self._file.put(self._encode(body, True), position)
+            self._file.put(self._encode(body), position)
         self._latest.clear()
         self._file.flush(known_rings)
 
     def close(self) -> None:
-        """See :class:`StoreFile`."""
+        """See :class:`StoreTarget`."""
 
 
-class OpenFiles:
-    """The files of a store, by path."""
+class OpenTargets(Generic[Place, Body]):
+    """The files of a store, by place."""
 
     def __init__(self) -> None:
-        self._files: OrderedDict[Path, StoreFile] = OrderedDict()
+        self._targets: OrderedDict[Place, StoreTarget[Body]] = OrderedDict()
 
-    def get(self, path: Path) -> StoreFile | None:
-        """The file at a path, if it is open."""
-        return self._files.get(path)
+    def open(self, place: Place, make: Callable[[], StoreTarget[Body]]) -> StoreTarget[Body]:
+        """The target at a place, made where it is not open yet."""
+        target = self._targets.get(place)
+        if target is None:
+            target = self._targets[place] = make()
+        self._targets.move_to_end(place)
+        return target
 
-    def open(self, path: Path, make: Callable[[], StoreFile]) -> StoreFile:
-        """The file at a path, made where it is not open yet."""
-        file = self._files.get(path)
-        if file is None:
-            file = self._files[path] = make()
-        self._files.move_to_end(path)
-        return file
-
-    def flush(self, known_rings: set[str]) -> list[Path]:
-        """Flush all files; returns the paths of those closed for want of use.
+    def flush(self, known_rings: set[str]) -> list[Place]:
+        """Flush all; returns the places of those closed for want of use.
 
         Those behind a broken one are flushed too; then the first error is raised.
         """
         first: OSError | StoreError | None = None
-        for file in self._files.values():
+        for target in self._targets.values():
             try:
-                file.flush(known_rings)
+                target.flush(known_rings)
             except (OSError, StoreError) as error:
                 first = first or error
         if first is not None:
             raise first
         closed = []
-        while len(self._files) > _MOST_OPEN:
-            path, file = self._files.popitem(last=False)
-            file.close()
-            closed.append(path)
+        while len(self._targets) > _MOST_OPEN:
+            place, target = self._targets.popitem(last=False)
+            target.close()
+            closed.append(place)
         return closed
 
     def close(self) -> None:
         """Close all; idempotent."""
-        while self._files:
-            self._files.popitem()[1].close()
+        while self._targets:
+            self._targets.popitem()[1].close()

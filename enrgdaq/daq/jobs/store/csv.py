@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -10,7 +11,7 @@ import pyarrow.csv as pacsv
 import zstandard
 
 from enrgdaq.daq.store.base import DAQJobStore
-from enrgdaq.daq.store.files import AppendTarget, OpenFiles, SnapshotTarget, StoreFile
+from enrgdaq.daq.store.files import AppendTarget, OpenTargets, SnapshotTarget, StoreTarget
 from enrgdaq.daq.store.journal import read_journal
 from enrgdaq.daq.store.models import (
     DAQJobMessageStore,
@@ -33,8 +34,9 @@ class DAQJobStoreCSV(DAQJobStore):
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
-        self._files = OpenFiles()
+        self._files: OpenTargets[Path, bytes] = OpenTargets()
         self._parts: dict[tuple[Path, tuple[str, ...]], Path] = {}
+        self._columns: dict[Path, list[str]] = {}
         self._compress = zstandard.ZstdCompressor().compress
 
     def store(self, message: DAQJobMessageStore) -> None:
@@ -54,22 +56,25 @@ class DAQJobStoreCSV(DAQJobStore):
         """Write what was kept, file by file."""
         for closed in self._files.flush(self.known_rings):
             self._parts = {key: part for key, part in self._parts.items() if part != closed}
+            self._columns.pop(closed, None)
 
     def free(self) -> None:
         """Close all files."""
         self._files.close()
         super().free()
 
-    def _make(self, path: Path, settings: DAQJobStoreConfigCSV, columns: list[str]) -> StoreFile:
-        header = b"" if settings.overwrite else _header_line(columns)
-
-        def encode(rows: bytes, is_first: bool) -> bytes:
-            text = header + rows if is_first else rows
-            # One zstd frame a flush, so that the file is whole after every flush.
-            return self._compress(text) if settings.use_zstd else text
-
+    def _make(
+        self, path: Path, settings: DAQJobStoreConfigCSV, columns: list[str]
+    ) -> StoreTarget[bytes]:
+        compress: Callable[[bytes], bytes] = self._compress if settings.use_zstd else bytes
         if settings.overwrite:
-            return SnapshotTarget(path, encode)
+            return SnapshotTarget(path, compress)
+        header = _header_line(columns)
+
+        def encode(bodies: list[bytes], is_first: bool) -> bytes:
+            # One zstd frame a flush, so that the file is whole after every flush.
+            return compress(b"".join([header, *bodies] if is_first else bodies))
+
         return AppendTarget(path, encode, columns)
 
     def _path(self, settings: DAQJobStoreConfigCSV, message: Any, part: int) -> Path:
@@ -104,6 +109,7 @@ class DAQJobStoreCSV(DAQJobStore):
                         path,
                     )
                 self._parts[key] = path
+                self._columns[path] = columns
                 return path
         raise StoreError(
             f"{first} has {_MOST_PARTS} parts with different columns; choose a new name"
@@ -111,9 +117,8 @@ class DAQJobStoreCSV(DAQJobStore):
 
     def _columns_of(self, path: Path) -> list[str] | None:
         """Columns of the file as it is, open or on disk; ``None`` when it is new or empty."""
-        file = self._files.get(path)
-        if file is not None:
-            return file.columns
+        if path in self._columns:
+            return self._columns[path]
         try:
             if not path.exists() or path.stat().st_size == 0:
                 return None

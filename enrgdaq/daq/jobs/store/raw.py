@@ -1,9 +1,10 @@
 """The raw store."""
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 from enrgdaq.daq.store.base import DAQJobStore
-from enrgdaq.daq.store.files import AppendTarget, OpenFiles, SnapshotTarget, StoreFile
+from enrgdaq.daq.store.files import AppendTarget, OpenTargets, SnapshotTarget, StoreTarget
 from enrgdaq.daq.store.models import (
     DAQJobMessageStore,
     DAQJobMessageStoreRaw,
@@ -21,7 +22,7 @@ class DAQJobStoreRaw(DAQJobStore):
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
-        self._files = OpenFiles()
+        self._files: OpenTargets[Path, bytes] = OpenTargets()
 
     def store(self, message: DAQJobMessageStore) -> None:
         """Keep the bytes for the file that they belong to."""
@@ -39,8 +40,8 @@ class DAQJobStoreRaw(DAQJobStore):
         )
         overwrite = settings.overwrite
 
-        def make() -> StoreFile:
-            return SnapshotTarget(path, _as_is) if overwrite else AppendTarget(path, _as_is)
+        def make() -> StoreTarget[bytes]:
+            return SnapshotTarget(path, bytes) if overwrite else AppendTarget(path, _joined)
 
         self._files.open(path, make).put(bytes(message.data), self.position)
 
@@ -54,5 +55,5 @@ class DAQJobStoreRaw(DAQJobStore):
         super().free()
 
 
-def _as_is(data: bytes, is_first: bool) -> bytes:
-    return data
+def _joined(bodies: list[bytes], is_first: bool) -> bytes:
+    return b"".join(bodies)

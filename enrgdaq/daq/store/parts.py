@@ -1,0 +1,153 @@
+"""The one rule for rows that change their columns: other columns go to another part.
+
+``name.ext`` holds the first columns that came, ``name.part2.ext`` the next, and so on, so
+that no file or table ever mixes columns and no row is lost. What may go on where it is:
+columns in another order, and types that the present ones hold without loss.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Final, Generic, NamedTuple
+
+import pyarrow as pa
+
+from enrgdaq.daq.store.files import Place
+from enrgdaq.errors import StoreError
+
+_MOST_PARTS: Final = 1_000
+
+
+class Fit(NamedTuple, Generic[Place]):
+    """Where rows go, and the rows in that place's columns."""
+
+    place: Place
+    table: pa.Table
+
+
+class Parts(Generic[Place]):
+    """The parts of a store's files or tables, and what columns each has.
+
+    ``schema_at`` tells what columns a place has on disk or in the database already; ``None``
+    where nothing is.
+    """
+
+    def __init__(self, schema_at: Callable[[Place], pa.Schema | None], log: logging.Logger) -> None:
+        self._schema_at = schema_at
+        self._log = log
+        self._schemas: dict[Place, tuple[pa.Schema, str]] = {}
+
+    def fit(self, place: Callable[[int], Place], table: pa.Table, producer: str) -> Fit[Place]:
+        """The first part that takes these rows; ``place`` gives the place of part 1, 2, ….
+
+        Raises :class:`StoreError` after 1 000 parts.
+        """
+        for part in range(1, _MOST_PARTS):
+            where = place(part)
+            if where not in self._schemas:
+                found = self._schema_at(where)
+                if found is None:
+                    found = writable(table.schema)
+                    if part > 1:
+                        self._warn(place(1), where, found, producer)
+                self._schemas[where] = (found, producer)
+            fitted = conform(table, self._schemas[where][0])
+            if fitted is not None:
+                return Fit(where, fitted)
+        raise StoreError(f"{place(1)} has {_MOST_PARTS} parts with different columns: rename it")
+
+    def schema(self, place: Place) -> pa.Schema:
+        """The columns of a place that :meth:`fit` has given."""
+        return self._schemas[place][0]
+
+    def forget(self, place: Place) -> None:
+        """The place was closed: look again when it is needed."""
+        self._schemas.pop(place, None)
+
+    def _warn(self, first: Place, where: Place, schema: pa.Schema, producer: str) -> None:
+        before, owner = self._schemas[first]
+        if owner != producer:
+            self._log.error(
+                "%s and %s both write to %s with different columns (%s; %s): give one of them a"
+                " name of its own; the rows of %s go to %s",
+                owner,
+                producer,
+                first,
+                _in_words(before),
+                _in_words(schema),
+                producer,
+                where,
+            )
+            return
+        self._log.warning(
+            "%s: the columns of %s changed from %s to %s; its rows go to %s",
+            first,
+            producer,
+            _in_words(before),
+            _in_words(schema),
+            where,
+        )
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table | None:
+    """The table in exactly these columns and types; ``None`` if that would change a value."""
+    if table.schema.equals(schema):
+        return table
+    if sorted(table.column_names) != sorted(schema.names):
+        return None
+    columns = []
+    for field in schema:
+        column = table.column(field.name)
+        if column.type != field.type:
+            if not _holds(field.type, column.type):
+                return None
+            try:
+                column = column.cast(field.type)
+            except pa.ArrowInvalid:  # an integer beyond 2**53 in a column of doubles
+                return None
+        columns.append(column)
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def writable(schema: pa.Schema) -> pa.Schema:
+    """The schema with a type for columns that had no value yet: doubles."""
+    return pa.schema(
+        [
+            pa.field(field.name, pa.float64() if pa.types.is_null(field.type) else field.type)
+            for field in schema
+        ]
+    )
+
+
+def _holds(wide: pa.DataType, narrow: pa.DataType) -> bool:
+    """Whether a column of one type can take values of another as they are."""
+    kinds = pa.types
+    if kinds.is_null(narrow):
+        return True
+    if kinds.is_integer(narrow):
+        is_wider = kinds.is_integer(wide) and wide.bit_width >= narrow.bit_width
+        return bool(kinds.is_floating(wide) or is_wider)
+    if kinds.is_floating(narrow):
+        return bool(kinds.is_floating(wide) and wide.bit_width >= narrow.bit_width)
+    if kinds.is_timestamp(narrow):
+        return bool(kinds.is_timestamp(wide) and wide.tz == narrow.tz)
+    if _is_text(narrow):
+        return _is_text(wide)
+    if _is_list(narrow):
+        return _is_list(wide) and _holds_or_is(wide.value_type, narrow.value_type)
+    return False
+
+
+def _holds_or_is(wide: pa.DataType, narrow: pa.DataType) -> bool:
+    return wide == narrow or _holds(wide, narrow)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _in_words(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)

@@ -9,7 +9,7 @@ from enrgdaq.daq.packing import Unpacker
 from enrgdaq.daq.spec import SourceRing
 from enrgdaq.models import SupervisorInfo
 from enrgdaq.transport.bell import Bell
-from enrgdaq.transport.ring import Record, RingFile, RingReader
+from enrgdaq.transport.ring import Record, RingFile, RingReader, full_fence
 
 
 class Source:
@@ -104,6 +104,7 @@ class Inbox:
 
     def wait(self, seconds: float) -> None:
         """Sleep until a bell rings, at most so long."""
+        full_fence()
         if not self.is_behind():
             self.bell.wait(seconds)
 

@@ -67,7 +67,7 @@ class Outbox:
         """The message, cut where it is large; all of it fits, or nothing is sent."""
         packed = self._packer.pack(message)
         size = layout.record_size(len(packed.header), packed.payload.length)
-        largest = self._ring.capacity // 4
+        largest = self._ring.capacity // 2
         if size <= largest:
             return [(message, packed)]
         parts = split(message, -(-size // largest) + 1)
@@ -85,6 +85,7 @@ class Outbox:
         if not mask:
             self._nobody_takes(message, topics)
             return
+        since = writer.head
         space = writer.reserve(len(packed.header), packed.payload.length)
         if space is None:
             space = self._wait_for_room(packed)
@@ -95,7 +96,7 @@ class Outbox:
         start, sequence = writer.commit(
             mask=mask, kind=packed.payload.kind, header=packed.header, timestamp_ns=now_ns
         )
-        for row in writer.sleepers(mask, start):
+        for row in writer.sleepers(mask, since):
             self._ringer.ring(self._bells[row])
         self._announce(packed, start, sequence)
         message.id = f"{self._ring.identity.uuid}:{sequence}"

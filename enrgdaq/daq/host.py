@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,8 +25,8 @@ from enrgdaq.daq.models import (
     DAQJobResourceStats,
     DAQJobStopError,
 )
-from enrgdaq.daq.outbox import Outbox
-from enrgdaq.daq.packing import PackedMessage, topics_of
+from enrgdaq.daq.outbox import Outbox, StagedMessage
+from enrgdaq.daq.packing import topics_of
 from enrgdaq.daq.places import bell_path, routes_path
 from enrgdaq.daq.spec import JobEnding, JobRunning, JobSpec, Lifeline, RecordSetAside, StopRequest
 from enrgdaq.daq.topics import Topic
@@ -110,14 +111,24 @@ class ProcessHost:
 
     def publish(self, message: DAQJobMessage) -> None:
         """See :meth:`DAQJob.publish`."""
-        if message.topics:
-            telemetry = [topic for topic in message.topics if Topic.is_telemetry(topic)]
-            for topic in telemetry:
-                self._send_telemetry(topic, message)
-            if len(telemetry) == len(topics_of(message)):
-                return
+        if self._is_data(message):
+            with self._interrupt:
+                self._outbox.publish(message)
+
+    def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
+        """See :meth:`DAQJob.publish_many`."""
+        data = [message for message in messages if self._is_data(message)]
         with self._interrupt:
-            self._outbox.publish(message)
+            self._outbox.publish_many(data)
+
+    def _is_data(self, message: DAQJobMessage) -> bool:
+        """Send what goes by telemetry; whether there is more to it than that."""
+        if not message.topics:
+            return True
+        telemetry = [topic for topic in message.topics if Topic.is_telemetry(topic)]
+        for topic in telemetry:
+            self._queue_telemetry(topic, codec.encode(message))
+        return len(telemetry) < len(topics_of(message))
 
     def consume(self, job: DAQJob) -> None:
         """Hand messages to the job until it is to stop."""
@@ -287,33 +298,32 @@ class ProcessHost:
                 self._log.error("%s", reason)
                 watchdog.reset()
 
-    def _announce(self, packed: PackedMessage, position: int, sequence: int) -> None:
-        """Tell taps of a record, while there are any. Called under the outbox's lock."""
+    def _announce(self, staged: Sequence[StagedMessage]) -> None:
+        """Tell taps of records, while there are any. Called under the outbox's lock."""
         publisher = self._telemetry
         if publisher is None:
             return
         if publisher.version != self._listened_version:
             self._listened_version = publisher.version
             self._listened_to = {}
-        heard = self._listened_to.get(packed.topics)
-        if heard is None:
-            heard = any(publisher.wanted(topic.encode()) for topic in packed.topics)
-            self._listened_to[packed.topics] = heard
-        if heard:
+        for (topics, _, payload), position, sequence in staged:
+            heard = self._listened_to.get(topics)
+            if heard is None:
+                heard = any(publisher.wanted(topic.encode()) for topic in topics)
+                self._listened_to[topics] = heard
+            if not heard:
+                continue
             announcement = Announcement(
                 ring_path=self._spec.ring_path,
                 position=position,
                 sequence=sequence,
-                kind=packed.payload.kind,
-                rows=packed.payload.rows,
-                payload_length=packed.payload.length,
+                kind=payload.kind,
+                rows=payload.rows,
+                payload_length=payload.length,
             )
             body = msgspec.msgpack.encode(announcement)
-            for topic in packed.topics:
+            for topic in topics:
                 self._queue_telemetry(topic, body)
-
-    def _send_telemetry(self, topic: str, message: DAQJobMessage) -> None:
-        self._queue_telemetry(topic, codec.encode(message))
 
     def _queue_telemetry(self, topic: str, body: bytes) -> None:
         if len(self._telemetry_out) < _TELEMETRY_KEPT:

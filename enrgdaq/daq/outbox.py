@@ -3,8 +3,9 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from enrgdaq.daq.counters import Counters
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
@@ -19,6 +20,14 @@ _SHORTEST_WAIT = 0.0002  # seconds; doubles up to the longest
 _LONGEST_WAIT = 0.005
 
 
+class StagedMessage(NamedTuple):
+    """A message that lies in the ring, from ``start`` on."""
+
+    packed: PackedMessage
+    start: int
+    sequence: int
+
+
 class Outbox:
     """Publishes into one ring. Safe to use from all threads of the job."""
 
@@ -30,7 +39,7 @@ class Outbox:
         stopping: threading.Event,
         watchdogs: list[Watchdog],
         log: logging.Logger,
-        announce: Callable[[PackedMessage, int, int], None],
+        announce: Callable[[Sequence[StagedMessage]], None],
     ) -> None:
         self._lock = threading.Lock()
         self._ring = ring
@@ -45,6 +54,7 @@ class Outbox:
         self._routes = Routes()
         self._masks: dict[tuple[str, ...], int] = {}
         self._bells: dict[int, str] = {}
+        self._staged: list[StagedMessage] = []
         self._warn_after = 0.0
         self._unrouted_since = 0
         self._writer = RingWriter(ring, self._look_at_routes)
@@ -54,9 +64,25 @@ class Outbox:
 
         Raises :class:`DAQJobStopError` when told to stop while it waits for room.
         """
-        for part, packed in self._parts(message):
-            with self._lock:
-                self._write(part, packed)
+        parts = self._parts(message)
+        with self._lock:
+            for part, packed in parts:
+                self._stage(part, packed, time.time_ns())
+                self._show()
+
+    def publish_many(self, messages: Iterable[DAQJobMessage]) -> None:
+        """Write messages into the ring and show them at once, or as far as there is room.
+
+        Raises as :meth:`publish`; a message that cannot be sent ends the batch before it.
+        """
+        with self._lock:
+            now_ns = time.time_ns()
+            try:
+                for message in messages:
+                    for part, packed in self._parts(message):
+                        self._stage(part, packed, now_ns)
+            finally:
+                self._show()
 
     def close(self) -> None:
         """Let go of the ring; idempotent."""
@@ -76,8 +102,8 @@ class Outbox:
             return [(message, packed)]
         return [piece for part in parts for piece in self._parts(part)]
 
-    def _write(self, message: DAQJobMessage, packed: PackedMessage) -> None:
-        writer, topics = self._writer, packed.topics
+    def _stage(self, message: DAQJobMessage, packed: PackedMessage, now_ns: int) -> None:
+        writer, (topics, header, payload) = self._writer, packed
         writer.refresh_rows()
         mask = self._masks.get(topics)
         if mask is None:
@@ -85,36 +111,43 @@ class Outbox:
         if not mask:
             self._nobody_takes(message, topics)
             return
-        since = writer.head
-        space = writer.reserve(len(packed.header), packed.payload.length)
+        space = writer.reserve(len(header), payload.length)
         if space is None:
             space = self._wait_for_room(packed)
             # Rows may have changed meanwhile.
             mask = self._masks.get(topics) or self._mask(topics)
-        packed.payload.fill(space)
-        now_ns = time.time_ns()
-        start, sequence = writer.commit(
-            mask=mask, kind=packed.payload.kind, header=packed.header, timestamp_ns=now_ns
+        payload.fill(space)
+        start, sequence = writer.stage(
+            mask=mask, kind=payload.kind, header=header, timestamp_ns=now_ns
         )
-        for row in writer.sleepers(mask, since):
-            self._ringer.ring(self._bells[row])
-        self._announce(packed, start, sequence)
         message.id = f"{self._ring.identity.uuid}:{sequence}"
-        self._counters.sent(topics, packed.payload.length, packed.payload.rows, now_ns)
+        self._staged.append(StagedMessage(packed, start, sequence))
+        self._counters.sent(topics, payload.length, payload.rows, now_ns)
+
+    def _show(self) -> None:
+        for row in self._writer.commit():
+            bell = self._bells.get(row)
+            if bell is not None:
+                self._ringer.ring(bell)
+        if self._staged:
+            self._announce(self._staged)
+            self._staged.clear()
 
     def _wait_for_room(self, packed: PackedMessage) -> memoryview:
+        # The room may be taken by what is staged, and nobody can read that yet.
+        self._show()
         began = time.monotonic_ns()
         counted = began
         delay = _SHORTEST_WAIT
         try:
             while True:
+                space = self._writer.reserve(len(packed.header), packed.payload.length)
+                if space is not None:
+                    return space
                 if self._stopping.wait(delay):
                     raise DAQJobStopError("stopped while it waited for room in its ring")
                 for watchdog in self._watchdogs:
                     watchdog.reset()
-                space = self._writer.reserve(len(packed.header), packed.payload.length)
-                if space is not None:
-                    return space
                 delay = min(2 * delay, _LONGEST_WAIT)
                 now = time.monotonic_ns()
                 if now - counted > 250_000_000:

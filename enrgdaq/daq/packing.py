@@ -145,6 +145,7 @@ class Unpacker:
         self._ring_uuid = ring_uuid
         self._sender = sender
         self._heads: dict[bytes, DAQJobMessage] = {}
+        self._time = (0, dt.datetime.fromtimestamp(0, dt.UTC))
 
     def unpack(self, record: Record) -> DAQJobMessage:
         """The message in a record; its payload points into the ring.
@@ -158,10 +159,14 @@ class Unpacker:
                 if len(self._heads) == _KEPT_HEADERS:
                     self._heads.clear()
                 self._heads[record.header] = head
-        message = copy.copy(head)
+        message: DAQJobMessage = copy.copy(head)
         message.id = f"{self._ring_uuid}:{record.sequence}"
         if message.timestamp is None:
-            message.timestamp = dt.datetime.fromtimestamp(record.timestamp_ns / 1e9, dt.UTC)
+            if record.timestamp_ns != self._time[0]:
+                # Those of a batch share their time; making it takes longer than all the rest.
+                made = dt.datetime.fromtimestamp(record.timestamp_ns / 1e9, dt.UTC)
+                self._time = (record.timestamp_ns, made)
+            message.timestamp = self._time[1]
         if message.daq_job_info is None:
             message.daq_job_info = self._sender
         _put_payload(message, record)

@@ -1,6 +1,7 @@
 """A host that keeps what a job publishes."""
 
 import threading
+from collections.abc import Sequence
 
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.models import DAQJobMessage
@@ -27,6 +28,11 @@ class RecordingHost:
         self.published.append(message)
         if self._stop_after is not None and len(self.published) >= self._stop_after:
             self.stopping.set()
+
+    def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
+        """Keep the messages."""
+        for message in messages:
+            self.publish(message)
 
     def consume(self, job: DAQJob) -> None:
         """Hand the job what is in :attr:`incoming`, then return."""

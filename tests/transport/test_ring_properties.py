@@ -103,40 +103,54 @@ class RingMachine(RuleBasedStateMachine):
         self.writer = RingWriter(ring)
 
     @rule(
-        size=st.integers(0, 700),
+        sizes=st.lists(st.integers(0, 700), min_size=1, max_size=4),
         to=st.sets(st.sampled_from(CONSUMERS)),
-        dies=st.none() | st.integers(0, 24),
+        dies=st.none() | st.integers(0, 40),
     )
-    def write(self, size: int, to: set[str], dies: int | None) -> None:
+    def write(self, sizes: list[int], to: set[str], dies: int | None) -> None:
+        """A batch: shown at once, or not at all; as far as there is room."""
         targets = to & set(self.rows)
-        number = self.next_number
-        self.next_number += 1
-        mask = sum(1 << self.rows[name] for name in targets)
-        body = number.to_bytes(8, "little") + bytes([number % 251]) * size
+        staged: list[int] = []
+        looked = {name for name in targets if self.has_looked_at_everything(name)}
         self.fuse.left = dies
-        head = self.ring.head
         try:
-            written = self.writer.write(
-                mask=mask,
-                kind=RecordKind.RAW,
-                header=b"h" * (number % 70),
-                payload=body,
-                timestamp_ns=number,
-            )
+            for size in sizes:
+                if not self.stage(size, targets):
+                    break
+                staged.append(self.next_number)
+                self.next_number += 1
+            rung = self.writer.commit()
         except Killed:
             self.start_producer()
-            # It was never acknowledged; it is there wholly or not at all.
+            # They were never acknowledged; each is there wholly or not at all.
+            numbers = {*staged, self.next_number}
+            self.next_number += 1
             for name in targets:
-                self.unsure[name].add(number)
+                self.unsure[name] |= numbers
             return
         self.fuse.left = None
-        if written is None:
+        if not staged:
             held = [self.ring.consumer(self.rows[n]) for n in self.rows if n != "monitor"]
             assert any(c.is_owed for c in held), "no room, though nobody is owed anything"
-            assert head <= self.ring.head
             return
         for name in targets:
-            self.owed[name].append(number)
+            self.owed[name] += staged
+        assert {self.rows[name] for name in looked} <= set(rung), "asleep, owed, and not rung"
+
+    def stage(self, size: int, targets: set[str]) -> bool:
+        number = self.next_number
+        header = b"h" * (number % 70)
+        body = number.to_bytes(8, "little") + bytes([number % 251]) * size
+        space = self.writer.reserve(len(header), len(body))
+        if space is None:
+            return False
+        space[:] = body
+        mask = sum(1 << self.rows[name] for name in targets)
+        self.writer.stage(mask=mask, kind=RecordKind.RAW, header=header, timestamp_ns=number)
+        return True
+
+    def has_looked_at_everything(self, name: str) -> bool:
+        return name in self.readers and self.ring.consumer(self.rows[name]).read == self.ring.head
 
     @rule()
     def restart_producer(self) -> None:

@@ -88,6 +88,8 @@ class RecordKind(enum.IntEnum):
 
 
 _BODY: Final = struct.Struct("<IQQQQQQQ")
+_CHECKSUM_BYTES: Final = 4
+_WHOLE: Final = struct.Struct("<IIQQQQQQQ")
 
 
 class RecordHeader(NamedTuple):
@@ -113,12 +115,12 @@ def pack_header(*fields: int) -> bytes:
     return zlib.crc32(body).to_bytes(4, "little") + body
 
 
-def unpack_header(raw: bytes) -> RecordHeader | None:
-    """Unpack 64 bytes; ``None`` when the checksum does not match."""
-    body = raw[4:]
-    if zlib.crc32(body) != int.from_bytes(raw[:4], "little"):
+def unpack_header(raw: bytes | memoryview) -> RecordHeader | None:
+    """64 bytes as numbers; ``None`` when the checksum does not match."""
+    fields = _WHOLE.unpack(raw)
+    if zlib.crc32(raw[_CHECKSUM_BYTES:]) != fields[0]:
         return None
-    return RecordHeader._make(_BODY.unpack(body))
+    return RecordHeader._make(fields[1:])
 
 
 def aligned(length: int) -> int:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from enrgdaq.errors import RingCorruptError, TransportError
 from enrgdaq.transport.ring import layout
 from enrgdaq.transport.ring.file import RingFile, fence
-from enrgdaq.transport.ring.layout import Policy, RecordKind, RowState
+from enrgdaq.transport.ring.layout import Policy, RecordHeader, RowState
 
 
 class Record(NamedTuple):
@@ -51,6 +51,8 @@ class RingReader:
         fence()
         self.position = self._begin()
         self._sequence: int | None = None
+        # Whoever has not looked is taken to be awake, and not rung.
+        self._words[self._base + layout.READ] = self.position
 
     @classmethod
     def open(cls, ring: RingFile, name: str) -> "RingReader | None":
@@ -75,13 +77,38 @@ class RingReader:
 
         Raises :class:`RingCorruptError` when a record does not check out.
         """
-        head = self._words[layout.HEAD]
+        # Half of the time that a small message takes is spent here: no calls that can be
+        # spared, and no header that is for somebody else is made into a record.
+        words, data, capacity, bit = self._words, self._data, self._capacity, self._bit
+        head = words[layout.HEAD]
         fence()
-        while self.position < head:
-            record = self._next()
-            if record is not None:
+        while (start := self.position) < head:
+            if self._may_skip and start < self._begin():
+                self._jump()
+                continue
+            offset = start % capacity
+            found = layout.unpack_header(data[offset : offset + layout.ALIGN])
+            fence()
+            if start < words[layout.TAIL]:
+                self._jump()
+                continue
+            if (
+                found is None
+                or found.position != start
+                or self._sequence not in (None, found.sequence)
+            ):
+                raise self._corrupt(start, found)
+            self._sequence = found.sequence + 1
+            self.position = start + found.size
+            if found.mask & bit:
+                record = _record(data, offset, found)
+                if self._may_skip:
+                    record = record._replace(payload=memoryview(bytes(record.payload)))
+                    fence()
+                    if start < words[layout.TAIL]:
+                        continue
                 yield record
-        self._words[self._base + layout.READ] = self.position
+        words[self._base + layout.READ] = self.position
 
     def take_in_hand(self, record: Record) -> None:
         """Say which record is being handled, so that a crash can be laid at its door."""
@@ -100,50 +127,19 @@ class RingReader:
         base = self._base
         return max(self._words[base + layout.CURSOR], self._words[base + layout.FROM])
 
-    def _next(self) -> Record | None:
-        start = self.position
-        tail = self._words[layout.TAIL]
-        if start < tail or (self._may_skip and start < self._begin()):
-            self._jump(max(tail, self._begin()))
-            return None
-        offset = start % self._capacity
-        raw = bytes(self._data[offset : offset + layout.ALIGN])
-        found = layout.unpack_header(raw)
-        if self._overtaken(start):
-            return None
-        if found is None or found.position != start:
-            raise RingCorruptError(
-                f"ring {self.ring.identity.producer!r}: no record at position {start}"
-            )
-        if self._sequence is not None and found.sequence != self._sequence:
-            raise RingCorruptError(
-                f"ring {self.ring.identity.producer!r}: record {found.sequence} at position"
-                f" {start}, {self._sequence} expected"
-            )
-        if not found.mask & self._bit or found.kind == RecordKind.PAD:
-            self._advance(found)
-            return None
-        record = _record(self._data, start, offset + layout.ALIGN, found)
-        if self._may_skip:
-            record = record._replace(payload=memoryview(bytes(record.payload)))
-            if self._overtaken(start):
-                return None
-        self._advance(found)
-        return record
+    def _jump(self) -> None:
+        """Go on where the ring is intact.
 
-    def _advance(self, found: layout.RecordHeader) -> None:
-        self.position += found.size
-        self._sequence = found.sequence + 1
-
-    def _overtaken(self, start: int) -> bool:
-        """Whether the producer may have reused the bytes from ``start`` while they were read."""
-        fence()
-        return bool(start < self._words[layout.TAIL])
-
-    def _jump(self, position: int) -> None:
-        # Only a reader that is owed nothing there, or one that may lose records, gets here.
-        self.position = position
+        Only a reader that is owed nothing here, or one that may lose records, is overtaken.
+        """
+        self.position = max(self._words[layout.TAIL], self._begin())
         self._sequence = None
+
+    def _corrupt(self, start: int, found: RecordHeader | None) -> RingCorruptError:
+        what = "no record"
+        if found is not None and found.position == start:
+            what = f"record {found.sequence}, not {self._sequence}"
+        return RingCorruptError(f"ring {self.ring.identity.producer!r}: {what} at position {start}")
 
 
 def look_at(ring: RingFile, position: int) -> Record | None:
@@ -155,24 +151,25 @@ def look_at(ring: RingFile, position: int) -> Record | None:
     if not ring.words[layout.TAIL] <= position < ring.words[layout.HEAD]:
         return None
     offset = position % ring.capacity
-    found = layout.unpack_header(bytes(ring.data[offset : offset + layout.ALIGN]))
+    found = layout.unpack_header(ring.data[offset : offset + layout.ALIGN])
     if found is None or found.position != position:
         return None
-    record = _record(ring.data, position, offset + layout.ALIGN, found)
+    record = _record(ring.data, offset, found)
     record = record._replace(payload=memoryview(bytes(record.payload)))
     fence()
     return record if ring.words[layout.TAIL] <= position else None
 
 
-def _record(data: memoryview, start: int, offset: int, found: layout.RecordHeader) -> Record:
-    header = bytes(data[offset : offset + found.header_length])
-    begin = offset + layout.aligned(found.header_length)
+def _record(data: memoryview, offset: int, found: RecordHeader) -> Record:
+    header_length, size, sequence, _, timestamp_ns, start, payload_length, kind = found
+    header_at = offset + layout.ALIGN
+    payload_at = header_at + layout.aligned(header_length)
     return Record(
-        start=start,
-        end=start + found.size,
-        sequence=found.sequence,
-        kind=found.kind,
-        timestamp_ns=found.timestamp_ns,
-        header=header,
-        payload=data[begin : begin + found.payload_length],
+        start,
+        start + size,
+        sequence,
+        kind,
+        timestamp_ns,
+        bytes(data[header_at : header_at + header_length]),
+        data[payload_at : payload_at + payload_length],
     )

@@ -9,8 +9,6 @@ from enrgdaq.transport.ring import layout
 from enrgdaq.transport.ring.file import RingFile, fence, full_fence
 from enrgdaq.transport.ring.layout import Policy, RecordKind, RowState
 
-Buffer = bytes | bytearray | memoryview
-
 _MILESTONES: Final = 16  # how finely the tail follows, in parts of the ring
 
 
@@ -35,6 +33,9 @@ class RingWriter:
         self._milestones: deque[int] = deque([self._head])
         self._rows: list[tuple[int, Policy]] = []
         self._pending: tuple[int, int, int] | None = None
+        self._shown = self._head  # what readers see; beyond it lies what is staged
+        self._targets = 0
+        self._sleepers: list[int] = []
         self._repair()
         self._look_at_rows()
 
@@ -46,22 +47,26 @@ class RingWriter:
     def reserve(self, header_length: int, payload_length: int) -> memoryview | None:
         """Space for a record's payload, or ``None`` while consumers hold the ring.
 
-        The record becomes visible with :meth:`commit`; a new ``reserve`` forgets the old.
+        A new ``reserve`` before :meth:`stage` forgets the old.
         Raises :class:`RecordTooLargeError` for what can never fit.
         """
         size = self.check_size(header_length, payload_length)
         if self._words[layout.ROWS_VERSION] != self._words[layout.ROWS_SEEN]:
             self._look_at_rows()
-        to_end = self._capacity - self._head % self._capacity
+        head = self._head
+        offset = head % self._capacity
+        to_end = self._capacity - offset
         if to_end < size:
             # The pad goes alone and first: pad and record together may exceed the capacity.
             if not self._has_room(to_end):
                 return None
-            self._put_pad(to_end)
-        if not self._has_room(size):
+            self._put(to_end, 0, RecordKind.PAD, b"", to_end - layout.ALIGN, 0)
+            self._show()
+            head, offset = self._head, 0
+        if head + size > self._limit and not self._reclaim(head + size - self._capacity):
             return None
         self._pending = (size, header_length, payload_length)
-        start = self._head % self._capacity + layout.ALIGN + layout.aligned(header_length)
+        start = offset + layout.ALIGN + layout.aligned(header_length)
         return self._data[start : start + payload_length]
 
     def check_size(self, header_length: int, payload_length: int) -> int:
@@ -76,53 +81,61 @@ class RingWriter:
             )
         return size
 
-    def commit(
+    def stage(
         self, *, mask: int, kind: RecordKind, header: bytes, timestamp_ns: int
     ) -> tuple[int, int]:
-        """Make the reserved record visible; returns its start position and sequence number."""
+        """Finish the reserved record; returns its start position and sequence number.
+
+        It becomes visible, with all that were staged before it, at the next :meth:`commit`.
+        """
         if self._pending is None:
-            raise AssertionError("commit without reserve")
+            raise AssertionError("stage without reserve")
         size, header_length, payload_length = self._pending
         self._pending = None
         if len(header) != header_length:
-            raise AssertionError("header changed its length between reserve and commit")
+            raise AssertionError("header changed its length between reserve and stage")
         return self._put(size, mask, kind, header, payload_length, timestamp_ns)
 
-    def write(
-        self, *, mask: int, kind: RecordKind, header: bytes, payload: Buffer, timestamp_ns: int
-    ) -> tuple[int, int] | None:
-        """Append one record; ``None`` when there is no room now."""
-        space = self.reserve(len(header), len(payload))
-        if space is None:
-            return None
-        space[:] = payload
-        return self.commit(mask=mask, kind=kind, header=header, timestamp_ns=timestamp_ns)
+    def commit(self) -> list[int]:
+        """Make all staged records visible; returns the rows that may have to be rung.
 
-    @property
-    def head(self) -> int:
-        """Bytes ever written."""
-        return self._head
-
-    def sleepers(self, mask: int, since: int) -> list[int]:
-        """Target rows that had looked at everything before ``since``: they may be asleep.
-
-        ``since`` is the head before the :meth:`reserve` of what was written: a pad rings
-        nobody, so one who slept before the pad must be rung for the record behind it.
+        Those are the targets that had looked at everything that they were owed before. One
+        that had not is awake, or has a bell to answer.
         """
-        words = self._words
-        full_fence()
-        return [
-            row
-            for row, _ in self._rows
-            if mask >> row & 1 and words[layout.row_base(row) + layout.READ] >= since
-        ]
+        self._show()
+        sleepers, self._sleepers = self._sleepers, []
+        return sleepers
 
     def add_waited(self, nanoseconds: int) -> None:
         """Count time spent waiting for room."""
         self._words[layout.WAITED_NS] = self._words[layout.WAITED_NS] + nanoseconds
 
-    def _put_pad(self, size: int) -> None:
-        self._put(size, 0, RecordKind.PAD, b"", size - layout.ALIGN, 0)
+    def _show(self) -> None:
+        end, mask, words = self._head, self._targets, self._words
+        if end == self._shown:
+            return
+        targets = [(row, layout.row_base(row)) for row, _ in self._rows if mask >> row & 1]
+        owed_before = [words[base + layout.DUE] for _, base in targets]
+        for (_, base), due in zip(targets, owed_before, strict=True):
+            # Before the head: a producer killed in between then owes too much at most, and
+            # _repair() takes that back. Owing too little would let data be overwritten.
+            if max(words[base + layout.CURSOR], words[base + layout.FROM]) >= due:
+                words[base + layout.FROM] = self._shown
+            words[base + layout.DUE] = end
+        fence()
+        words[layout.HEAD] = end
+        fence()
+        words[layout.SEQUENCE] = self._sequence
+        self._shown = end
+        self._targets = 0
+        if end - self._milestones[-1] >= self._capacity // _MILESTONES:
+            self._milestones.append(end)
+        full_fence()
+        self._sleepers += [
+            row
+            for (row, base), due in zip(targets, owed_before, strict=True)
+            if words[base + layout.READ] >= due
+        ]
 
     def _put(
         self,
@@ -133,35 +146,16 @@ class RingWriter:
         payload_length: int,
         timestamp_ns: int,
     ) -> tuple[int, int]:
-        start = self._head
-        sequence = self._sequence
+        start, sequence, data = self._head, self._sequence, self._data
         offset = start % self._capacity
-        self._data[offset : offset + layout.ALIGN] = layout.pack_header(
+        after = offset + layout.ALIGN
+        data[offset:after] = layout.pack_header(
             len(header), size, sequence, mask, timestamp_ns, start, payload_length, kind
         )
-        if header:
-            after = offset + layout.ALIGN
-            self._data[after : after + len(header)] = header
-        end = start + size
-        words = self._words
-        if mask:
-            # Before the head: a producer killed in between then owes too much at most, and
-            # _repair() takes that back. Owing too little would let data be overwritten.
-            for row, _ in self._rows:
-                if mask >> row & 1:
-                    base = layout.row_base(row)
-                    begin = max(words[base + layout.CURSOR], words[base + layout.FROM])
-                    if begin >= words[base + layout.DUE]:
-                        words[base + layout.FROM] = start
-                    words[base + layout.DUE] = end
-        fence()
-        words[layout.HEAD] = end
-        fence()
-        words[layout.SEQUENCE] = sequence + 1
-        self._head = end
+        data[after : after + len(header)] = header
+        self._head = start + size
         self._sequence = sequence + 1
-        if end - self._milestones[-1] >= self._capacity // _MILESTONES:
-            self._milestones.append(end)
+        self._targets |= mask
         return start, sequence
 
     def _has_room(self, size: int) -> bool:
@@ -180,7 +174,7 @@ class RingWriter:
         while self._milestones and self._milestones[0] < wanted_tail:
             self._milestones.popleft()
         if not self._milestones:
-            self._milestones.append(self._head)
+            self._milestones.append(self._shown)
         # Both are record boundaries; `lowest` is one because cursors and FROM only ever are.
         tail = min(self._milestones[0], lowest)
         self._words[layout.TAIL] = tail
@@ -190,7 +184,7 @@ class RingWriter:
 
     def _lowest_owed(self) -> int:
         words = self._words
-        lowest = self._head
+        lowest = self._shown
         for row, _ in self._rows:
             base = layout.row_base(row)
             begin = max(words[base + layout.CURSOR], words[base + layout.FROM])
@@ -202,7 +196,7 @@ class RingWriter:
         """Take their oldest records from consumers with Policy.SKIP, counting each."""
         words = self._words
         # A quarter more than needed, so that a slow monitor costs this walk rarely.
-        target = min(self._head, wanted_tail + self._capacity // 4)
+        target = min(self._shown, wanted_tail + self._capacity // 4)
         for row, policy in self._rows:
             base = layout.row_base(row)
             begin = max(words[base + layout.CURSOR], words[base + layout.FROM])
@@ -219,6 +213,8 @@ class RingWriter:
             words[base + layout.FROM] = position
 
     def _look_at_rows(self) -> None:
+        # What is staged is addressed to the rows as they were.
+        self._show()
         words = self._words
         version = words[layout.ROWS_VERSION]
         fence()

@@ -1,6 +1,7 @@
 """What a job's process counts, for the statistics of its life."""
 
 import datetime as dt
+import time
 from collections import deque
 from collections.abc import Iterable
 
@@ -34,16 +35,16 @@ class Counters:
         self.last_in_ns = now_ns
         self._delays_ns.append(now_ns - sent_ns)
 
-    def sent(self, topics: Iterable[str], size: int, rows: int, now_ns: int) -> None:
-        """One message went out."""
-        self.messages_out += 1
+    def sent(self, topics: Iterable[str], size: int, rows: int, messages: int) -> None:
+        """So many messages of the same topics went out, with so many bytes and rows in all."""
+        self.messages_out += messages
         self.bytes_out += size
-        self.last_out_ns = now_ns
+        self.last_out_ns = time.time_ns()
         for topic in topics:
             count = self.topics_out.get(topic)
             if count is None:
                 count = self.topics_out[topic] = TopicCount()
-            count.messages += 1
+            count.messages += messages
             count.bytes += size
             count.rows += rows
 

@@ -306,7 +306,7 @@ class ProcessHost:
         if publisher.version != self._listened_version:
             self._listened_version = publisher.version
             self._listened_to = {}
-        for (topics, _, payload), position, sequence in staged:
+        for topics, payload, position, sequence in staged:
             heard = self._listened_to.get(topics)
             if heard is None:
                 heard = any(publisher.wanted(topic.encode()) for topic in topics)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from enrgdaq.daq.models import DAQJobInfo, DAQJobMessage
-from enrgdaq.daq.packing import Unpacker
 from enrgdaq.daq.spec import SourceRing
+from enrgdaq.daq.unpacking import Unpacker
 from enrgdaq.models import SupervisorInfo
 from enrgdaq.transport.bell import Bell
 from enrgdaq.transport.ring import Record, RingFile, RingReader, full_fence

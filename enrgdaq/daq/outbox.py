@@ -1,15 +1,17 @@
 """The way out of a job: messages into its ring, bells to whoever may be asleep."""
 
+import itertools
 import logging
+import operator
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from enrgdaq.daq.counters import Counters
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
-from enrgdaq.daq.packing import PackedMessage, Packer, split
+from enrgdaq.daq.packing import PackedMessage, Packer, Payload, split
 from enrgdaq.daq.store.models import DAQJobMessageStore
 from enrgdaq.daq.watchdog import Watchdog
 from enrgdaq.transport.bell import BellRinger
@@ -20,10 +22,14 @@ _SHORTEST_WAIT = 0.0002  # seconds; doubles up to the longest
 _LONGEST_WAIT = 0.005
 
 
+_topics_of = operator.attrgetter("topics")
+
+
 class StagedMessage(NamedTuple):
     """A message that lies in the ring, from ``start`` on."""
 
-    packed: PackedMessage
+    topics: tuple[str, ...]
+    payload: Payload
     start: int
     sequence: int
 
@@ -43,6 +49,9 @@ class Outbox:
     ) -> None:
         self._lock = threading.Lock()
         self._ring = ring
+        self._uuid = ring.identity.uuid
+        # A table may take half the ring, less what aligning its record takes.
+        self._undivided = ring.capacity // 2 - 3 * layout.ALIGN
         self._routes_path = routes_path
         self._counters = counters
         self._stopping = stopping
@@ -64,23 +73,22 @@ class Outbox:
 
         Raises :class:`DAQJobStopError` when told to stop while it waits for room.
         """
-        parts = self._parts(message)
         with self._lock:
-            for part, packed in parts:
-                self._stage(part, packed, time.time_ns())
-                self._show()
+            self._stage(message, self._packer.pack(message), time.time_ns())
+            self._show()
 
-    def publish_many(self, messages: Iterable[DAQJobMessage]) -> None:
+    def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
         """Write messages into the ring and show them at once, or as far as there is room.
 
         Raises as :meth:`publish`; a message that cannot be sent ends the batch before it.
         """
         with self._lock:
             now_ns = time.time_ns()
+            before = None
             try:
                 for message in messages:
-                    for part, packed in self._parts(message):
-                        self._stage(part, packed, now_ns)
+                    self._stage(message, self._packer.pack(message, before), now_ns)
+                    before = message
             finally:
                 self._show()
 
@@ -89,51 +97,65 @@ class Outbox:
         self._ringer.close()
         self._ring.close()
 
-    def _parts(self, message: DAQJobMessage) -> list[tuple[DAQJobMessage, PackedMessage]]:
-        """The message, cut where it is large; all of it fits, or nothing is sent."""
-        packed = self._packer.pack(message)
-        size = layout.record_size(len(packed.header), packed.payload.length)
-        largest = self._ring.capacity // 2
-        if size <= largest:
-            return [(message, packed)]
-        parts = split(message, -(-size // largest) + 1)
-        if len(parts) == 1:
-            self._writer.check_size(len(packed.header), packed.payload.length)
-            return [(message, packed)]
-        return [piece for part in parts for piece in self._parts(part)]
-
     def _stage(self, message: DAQJobMessage, packed: PackedMessage, now_ns: int) -> None:
-        writer, (topics, header, payload) = self._writer, packed
-        writer.refresh_rows()
+        if len(packed.envelope.header) + packed.payload.length <= self._undivided:
+            self._stage_whole(message, packed, now_ns)
+            return
+        # All of it fits, or nothing is sent.
+        for part, packed_part in self._parts(message, packed):
+            self._stage_whole(part, packed_part, now_ns)
+
+    def _parts(
+        self, message: DAQJobMessage, packed: PackedMessage
+    ) -> list[tuple[DAQJobMessage, PackedMessage]]:
+        size = len(packed.envelope.header) + packed.payload.length
+        if size <= self._undivided:
+            return [(message, packed)]
+        parts = split(message, -(-size // self._undivided) + 1)
+        if len(parts) == 1:
+            self._writer.check_size(len(packed.envelope.header), packed.payload.length)
+            return [(message, packed)]
+        return [piece for part in parts for piece in self._parts(part, self._packer.pack(part))]
+
+    def _stage_whole(self, message: DAQJobMessage, packed: PackedMessage, now_ns: int) -> None:
+        writer, ((topics, header), payload) = self._writer, packed
+        space = writer.reserve(len(header), payload.length)
         mask = self._masks.get(topics)
         if mask is None:
             mask = self._mask(topics)
         if not mask:
             self._nobody_takes(message, topics)
             return
-        space = writer.reserve(len(header), payload.length)
         if space is None:
-            space = self._wait_for_room(packed)
+            space = self._wait_for_room(len(header), payload.length)
             # Rows may have changed meanwhile.
             mask = self._masks.get(topics) or self._mask(topics)
         payload.fill(space)
-        start, sequence = writer.stage(
-            mask=mask, kind=payload.kind, header=header, timestamp_ns=now_ns
-        )
-        message.id = f"{self._ring.identity.uuid}:{sequence}"
-        self._staged.append(StagedMessage(packed, start, sequence))
-        self._counters.sent(topics, payload.length, payload.rows, now_ns)
+        start, sequence = writer.stage(mask, payload.kind, header, now_ns)
+        message.id = f"{self._uuid}:{sequence}"
+        self._staged.append(StagedMessage(topics, payload, start, sequence))
 
     def _show(self) -> None:
         for row in self._writer.commit():
             bell = self._bells.get(row)
             if bell is not None:
                 self._ringer.ring(bell)
-        if self._staged:
-            self._announce(self._staged)
-            self._staged.clear()
+        staged = self._staged
+        if not staged:
+            return
+        self._announce(staged)
+        if len(staged) == 1:
+            topics, payload, _, _ = staged[0]
+            self._counters.sent(topics, payload.length, payload.rows, 1)
+        else:
+            for topics, group in itertools.groupby(staged, _topics_of):
+                payloads = [one.payload for one in group]
+                size = sum(payload.length for payload in payloads)
+                rows = sum(payload.rows for payload in payloads)
+                self._counters.sent(topics, size, rows, len(payloads))
+        staged.clear()
 
-    def _wait_for_room(self, packed: PackedMessage) -> memoryview:
+    def _wait_for_room(self, header_length: int, payload_length: int) -> memoryview:
         # The room may be taken by what is staged, and nobody can read that yet.
         self._show()
         began = time.monotonic_ns()
@@ -141,7 +163,7 @@ class Outbox:
         delay = _SHORTEST_WAIT
         try:
             while True:
-                space = self._writer.reserve(len(packed.header), packed.payload.length)
+                space = self._writer.reserve(header_length, payload_length)
                 if space is not None:
                     return space
                 if self._stopping.wait(delay):

@@ -1,4 +1,4 @@
-"""Messages to ring records and back.
+"""Messages to ring records; :mod:`.unpacking` is the way back.
 
 A record's header is the message without its payload; it is the same for message after
 message of one producer, so readers decode it once. The payload lies beside it as it is: an
@@ -6,14 +6,13 @@ Arrow stream, raw bytes, or msgpack of rows.
 """
 
 import copy
-import datetime as dt
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
 
-from enrgdaq.daq.models import DAQJobInfo, DAQJobMessage
+from enrgdaq.daq.models import DAQJobMessage
 from enrgdaq.daq.store.models import (
     FILE_BACKENDS,
     DAQJobMessageStore,
@@ -24,7 +23,7 @@ from enrgdaq.daq.store.models import (
 from enrgdaq.daq.store.paths import check_file_path, check_tag
 from enrgdaq.errors import CodecError
 from enrgdaq.transport import codec
-from enrgdaq.transport.ring import Record, RecordKind
+from enrgdaq.transport.ring import RecordKind
 
 _KEPT_HEADERS = 256
 _PLAIN_TYPES = (DAQJobMessageStoreRaw, DAQJobMessageStorePyArrow, DAQJobMessageStoreTabular)
@@ -33,17 +32,23 @@ _PLAIN_TYPES = (DAQJobMessageStoreRaw, DAQJobMessageStorePyArrow, DAQJobMessageS
 class Payload(NamedTuple):
     """What lies beside the header: ``fill`` writes ``length`` bytes into the space for it."""
 
-    kind: RecordKind
+    kind: int
     length: int
     rows: int
     fill: Callable[[memoryview], None]
 
 
-class PackedMessage(NamedTuple):
-    """A message ready for a ring, and the topics that decide who is owed it."""
+class Envelope(NamedTuple):
+    """What a message says beside its payload, and the topics that decide who is owed it."""
 
     topics: tuple[str, ...]
     header: bytes
+
+
+class PackedMessage(NamedTuple):
+    """A message ready for a ring."""
+
+    envelope: Envelope
     payload: Payload
 
 
@@ -52,6 +57,13 @@ def topics_of(message: DAQJobMessage) -> tuple[str, ...]:
     if isinstance(message, DAQJobMessageStore):
         return (*message.topics, *message.store_config.topics())
     return tuple(message.topics)
+
+
+class PackedRows(msgspec.Struct, omit_defaults=True):
+    """Payload of tabular rows."""
+
+    data: list[list[Any]] | None = None
+    columns: dict[str, list[Any]] | None = None
 
 
 class Packer:
@@ -63,14 +75,17 @@ class Packer:
     """
 
     def __init__(self) -> None:
-        self._envelopes: dict[object, tuple[tuple[str, ...], bytes]] = {}
+        self._envelopes: dict[object, Envelope] = {}
         self._encode = msgspec.msgpack.Encoder().encode
+        self._latest = Envelope((), b"")
 
-    def pack(self, message: DAQJobMessage) -> PackedMessage:
-        """Topics, header and payload of a message.
+    def pack(self, message: DAQJobMessage, before: DAQJobMessage | None = None) -> PackedMessage:
+        """Envelope and payload of a message.
 
-        Raises :class:`CodecError` for what cannot be sent, :class:`StoreError` for a tag or a
-        file path that no store may use: better here, where the mistake is, than in the store.
+        ``before`` is the message that was packed last, if nobody can have changed it since:
+        one of the same kind shares its envelope. Raises :class:`CodecError` for what cannot
+        be sent, :class:`StoreError` for a tag or a file path that no store may use: better
+        here, where the mistake is, than in the store.
         """
         if isinstance(message, DAQJobMessageStoreRaw):
             payload = _raw_payload(message)
@@ -79,14 +94,15 @@ class Packer:
         elif isinstance(message, DAQJobMessageStoreTabular):
             payload = _rows_payload(message)
         else:
-            return PackedMessage(topics_of(message), codec.encode(_bare(message)), _NO_PAYLOAD)
-        return PackedMessage(*self._envelope(message), payload)
+            return PackedMessage(
+                Envelope(topics_of(message), codec.encode(_bare(message))), _NO_PAYLOAD
+            )
+        if before is None or not _are_alike(message, before):
+            self._latest = self._envelope(message)
+        return PackedMessage(self._latest, payload)
 
-    def _envelope(self, message: DAQJobMessageStore) -> tuple[tuple[str, ...], bytes]:
-        if message.timestamp is not None or message.daq_job_info is not None:
-            return _make_envelope(message)
-        # The type decides which fields there are; a subclass may have more than these.
-        if type(message) not in _PLAIN_TYPES:
+    def _envelope(self, message: DAQJobMessageStore) -> Envelope:
+        if not _is_plain(message):
             return _make_envelope(message)
         key = (
             type(message),
@@ -103,6 +119,29 @@ class Packer:
                 self._envelopes.clear()
             self._envelopes[key] = envelope
         return envelope
+
+
+def _is_plain(message: DAQJobMessageStore) -> bool:
+    """Whether kind, settings and columns are all that its header says."""
+    # The type decides which fields there are; a subclass may have more than these.
+    return (
+        message.timestamp is None and message.daq_job_info is None and type(message) in _PLAIN_TYPES
+    )
+
+
+def _are_alike(message: DAQJobMessageStore, before: DAQJobMessage) -> bool:
+    """Whether two messages, both as they are now, have one envelope."""
+    return (
+        type(message) is type(before)
+        and isinstance(before, DAQJobMessageStore)
+        and message.store_config is before.store_config
+        and message.tag == before.tag
+        and message.topics == before.topics
+        and message.target_local_supervisor == before.target_local_supervisor
+        and _is_plain(message)
+        and _is_plain(before)
+        and getattr(message, "keys", None) == getattr(before, "keys", None)
+    )
 
 
 def split(message: DAQJobMessage, parts: int) -> list[DAQJobMessage]:
@@ -131,70 +170,6 @@ def split(message: DAQJobMessage, parts: int) -> list[DAQJobMessage]:
             for begin in range(0, len(message.data), step)
         ]
     return [message]
-
-
-class Unpacker:
-    """Turns the records of one ring into messages.
-
-    With ``for_store`` messages share their headers' objects, and raw data points into the
-    ring. Code that may change or keep what it gets is given objects of its own.
-    """
-
-    def __init__(self, ring_uuid: str, sender: DAQJobInfo, *, for_store: bool) -> None:
-        self._for_store = for_store
-        self._ring_uuid = ring_uuid
-        self._sender = sender
-        self._heads: dict[bytes, DAQJobMessage] = {}
-        self._time = (0, dt.datetime.fromtimestamp(0, dt.UTC))
-
-    def unpack(self, record: Record) -> DAQJobMessage:
-        """The message in a record; its payload points into the ring.
-
-        Raises :class:`CodecError` for types that this process does not know.
-        """
-        head = self._heads.get(record.header)
-        if head is None:
-            head = codec.decode(record.header, DAQJobMessage)
-            if self._for_store and record.kind != RecordKind.MESSAGE:
-                if len(self._heads) == _KEPT_HEADERS:
-                    self._heads.clear()
-                self._heads[record.header] = head
-        message: DAQJobMessage = copy.copy(head)
-        message.id = f"{self._ring_uuid}:{record.sequence}"
-        if message.timestamp is None:
-            if record.timestamp_ns != self._time[0]:
-                # Those of a batch share their time; making it takes longer than all the rest.
-                made = dt.datetime.fromtimestamp(record.timestamp_ns / 1e9, dt.UTC)
-                self._time = (record.timestamp_ns, made)
-            message.timestamp = self._time[1]
-        if message.daq_job_info is None:
-            message.daq_job_info = self._sender
-        _put_payload(message, record)
-        if not self._for_store and isinstance(message, DAQJobMessageStoreRaw):
-            message.data = bytes(message.data)
-        return message
-
-
-class _Rows(msgspec.Struct, omit_defaults=True):
-    data: list[list[Any]] | None = None
-    columns: dict[str, list[Any]] | None = None
-
-
-_ROWS_DECODER = msgspec.msgpack.Decoder(_Rows)
-
-
-def _put_payload(message: DAQJobMessage, record: Record) -> None:
-    if isinstance(message, DAQJobMessageStorePyArrow):
-        message.table = pa.ipc.open_stream(pa.py_buffer(record.payload)).read_all()
-    elif isinstance(message, DAQJobMessageStoreRaw):
-        message.data = record.payload
-    elif isinstance(message, DAQJobMessageStoreTabular):
-        try:
-            rows = _ROWS_DECODER.decode(record.payload)
-        except msgspec.MsgspecError as error:
-            raise CodecError(f"rows at {record.start}: {error}") from error
-        message.data = rows.data
-        message.data_columns = rows.columns
 
 
 def _arrow_payload(message: DAQJobMessageStorePyArrow) -> Payload:
@@ -248,7 +223,7 @@ def _rows_payload(message: DAQJobMessageStoreTabular) -> Payload:
     for row in message.data or ():
         if len(row) != len(message.keys):
             raise CodecError(f"row of {len(row)} values for {len(message.keys)} keys: {row!r:.200}")
-    payload = codec.encode_plain(_Rows(message.data, columns))
+    payload = codec.encode_plain(PackedRows(message.data, columns))
     rows = len(message.data or ()) + (len(next(iter(columns.values()), ())) if columns else 0)
 
     def fill(space: memoryview) -> None:
@@ -257,13 +232,13 @@ def _rows_payload(message: DAQJobMessageStoreTabular) -> Payload:
     return Payload(RecordKind.ROWS, len(payload), rows, fill)
 
 
-def _make_envelope(message: DAQJobMessageStore) -> tuple[tuple[str, ...], bytes]:
+def _make_envelope(message: DAQJobMessageStore) -> Envelope:
     check_tag(message.tag)
     _check_kind(message)
     for settings in message.store_config.backends():
         if isinstance(settings, FILE_BACKENDS):
             check_file_path(settings.file_path)
-    return topics_of(message), codec.encode(_bare(message))
+    return Envelope(topics_of(message), codec.encode(_bare(message)))
 
 
 def _check_kind(message: DAQJobMessageStore) -> None:

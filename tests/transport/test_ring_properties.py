@@ -146,7 +146,7 @@ class RingMachine(RuleBasedStateMachine):
             return False
         space[:] = body
         mask = sum(1 << self.rows[name] for name in targets)
-        self.writer.stage(mask=mask, kind=RecordKind.RAW, header=header, timestamp_ns=number)
+        self.writer.stage(mask, RecordKind.RAW, header, number)
         return True
 
     def has_looked_at_everything(self, name: str) -> bool:

@@ -36,6 +36,8 @@ class RingWriter:
         self._shown = self._head  # what readers see; beyond it lies what is staged
         self._targets = 0
         self._sleepers: list[int] = []
+        self._words_of: dict[int, list[tuple[int, int, int, int, int]]] = {}
+        self._milestone_bytes = self._capacity // _MILESTONES
         self._repair()
         self._look_at_rows()
 
@@ -81,9 +83,7 @@ class RingWriter:
             )
         return size
 
-    def stage(
-        self, *, mask: int, kind: RecordKind, header: bytes, timestamp_ns: int
-    ) -> tuple[int, int]:
+    def stage(self, mask: int, kind: int, header: bytes, timestamp_ns: int) -> tuple[int, int]:
         """Finish the reserved record; returns its start position and sequence number.
 
         It becomes visible, with all that were staged before it, at the next :meth:`commit`.
@@ -111,37 +111,49 @@ class RingWriter:
         self._words[layout.WAITED_NS] = self._words[layout.WAITED_NS] + nanoseconds
 
     def _show(self) -> None:
-        end, mask, words = self._head, self._targets, self._words
-        if end == self._shown:
+        end, begin, words = self._head, self._shown, self._words
+        if end == begin:
             return
-        targets = [(row, layout.row_base(row)) for row, _ in self._rows if mask >> row & 1]
-        owed_before = [words[base + layout.DUE] for _, base in targets]
-        for (_, base), due in zip(targets, owed_before, strict=True):
+        targets = self._words_of.get(self._targets) or self._look_up_words(self._targets)
+        caught_up = []
+        for row, cursor_at, from_at, due_at, read_at in targets:
             # Before the head: a producer killed in between then owes too much at most, and
             # _repair() takes that back. Owing too little would let data be overwritten.
-            if max(words[base + layout.CURSOR], words[base + layout.FROM]) >= due:
-                words[base + layout.FROM] = self._shown
-            words[base + layout.DUE] = end
+            due = words[due_at]
+            if words[cursor_at] >= due or words[from_at] >= due:
+                words[from_at] = begin
+            words[due_at] = end
+            caught_up.append((row, read_at, due))
         fence()
         words[layout.HEAD] = end
         fence()
         words[layout.SEQUENCE] = self._sequence
         self._shown = end
         self._targets = 0
-        if end - self._milestones[-1] >= self._capacity // _MILESTONES:
+        if end - self._milestones[-1] >= self._milestone_bytes:
             self._milestones.append(end)
         full_fence()
-        self._sleepers += [
-            row
-            for (row, base), due in zip(targets, owed_before, strict=True)
-            if words[base + layout.READ] >= due
-        ]
+        for row, read_at, due in caught_up:
+            if words[read_at] >= due:
+                self._sleepers.append(row)
+
+    def _look_up_words(self, mask: int) -> list[tuple[int, int, int, int, int]]:
+        """Per target its row, and where its CURSOR, FROM, DUE and READ are."""
+        places = (layout.CURSOR, layout.FROM, layout.DUE, layout.READ)
+        found = []
+        for row, _ in self._rows:
+            if mask >> row & 1:
+                base = layout.row_base(row)
+                cursor_at, from_at, due_at, read_at = (base + place for place in places)
+                found.append((row, cursor_at, from_at, due_at, read_at))
+        self._words_of[mask] = found
+        return found
 
     def _put(
         self,
         size: int,
         mask: int,
-        kind: RecordKind,
+        kind: int,
         header: bytes,
         payload_length: int,
         timestamp_ns: int,
@@ -231,6 +243,7 @@ class RingWriter:
             if state in (RowState.JOINING, RowState.ATTACHED):
                 rows.append((row, Policy(words[base + layout.POLICY])))
         self._rows = rows
+        self._words_of = {}
         words[layout.ROWS_SEEN] = version
         self._on_rows_changed()
 

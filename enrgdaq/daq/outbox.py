@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from enrgdaq.daq.counters import Counters
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
@@ -22,16 +21,8 @@ _SHORTEST_WAIT = 0.0002  # seconds; doubles up to the longest
 _LONGEST_WAIT = 0.005
 
 
-_topics_of = operator.attrgetter("topics")
-
-
-class StagedMessage(NamedTuple):
-    """A message that lies in the ring, from ``start`` on."""
-
-    topics: tuple[str, ...]
-    payload: Payload
-    start: int
-    sequence: int
+StagedMessage = tuple[tuple[str, ...], Payload, int, int]
+"""A message that lies in the ring: topics, payload, where it starts, sequence number."""
 
 
 class Outbox:
@@ -74,6 +65,7 @@ class Outbox:
         Raises :class:`DAQJobStopError` when told to stop while it waits for room.
         """
         with self._lock:
+            self._packer.begin_batch()
             self._stage(message, self._packer.pack(message), time.time_ns())
             self._show()
 
@@ -84,11 +76,10 @@ class Outbox:
         """
         with self._lock:
             now_ns = time.time_ns()
-            before = None
+            self._packer.begin_batch()
             try:
                 for message in messages:
-                    self._stage(message, self._packer.pack(message, before), now_ns)
-                    before = message
+                    self._stage(message, self._packer.pack(message), now_ns)
             finally:
                 self._show()
 
@@ -133,7 +124,7 @@ class Outbox:
         payload.fill(space)
         start, sequence = writer.stage(mask, payload.kind, header, now_ns)
         message.id = f"{self._uuid}:{sequence}"
-        self._staged.append(StagedMessage(topics, payload, start, sequence))
+        self._staged.append((topics, payload, start, sequence))
 
     def _show(self) -> None:
         for row in self._writer.commit():
@@ -148,8 +139,8 @@ class Outbox:
             topics, payload, _, _ = staged[0]
             self._counters.sent(topics, payload.length, payload.rows, 1)
         else:
-            for topics, group in itertools.groupby(staged, _topics_of):
-                payloads = [one.payload for one in group]
+            for topics, group in itertools.groupby(staged, operator.itemgetter(0)):
+                payloads = [payload for _, payload, _, _ in group]
                 size = sum(payload.length for payload in payloads)
                 rows = sum(payload.rows for payload in payloads)
                 self._counters.sent(topics, size, rows, len(payloads))

@@ -22,6 +22,7 @@ from enrgdaq.transport.ring import RingReader
 
 _RETRY_SECONDS: Final = 1.0
 _LOCK_WAIT_SECONDS: Final = 2.0  # the process before this one may still be dying
+_LOOKS_A_RING: Final = 64  # at what is held and at the clock, which costs as much as a message
 _WARN_SECONDS: Final = 60.0
 
 
@@ -94,6 +95,7 @@ class DAQJobStore(DAQJob):
         self._take_folder()
         while True:
             self._watchdog.reset()
+            look_again = 0
             for source, reader, record, message in stream.read():
                 self.position = Position(source.uuid, record.end)
                 self.sent_ns = record.timestamp_ns
@@ -103,10 +105,13 @@ class DAQJobStore(DAQJob):
                     # The fault of this message alone: the others do not wait for it.
                     stream.put_aside(source, record, str(error))
                 self._pending = True
-                self._pending_bytes += len(record.payload)
+                self._pending_bytes += record.end - record.start
+                if self._pending_bytes < look_again:
+                    continue
                 # A small ring must not cap the rate at one ring per flush interval.
                 if _is_half_held(reader) or self._is_due():
                     self._flush_and_release()
+                look_again = self._pending_bytes + reader.ring.capacity // _LOOKS_A_RING
             # Also by what was read past, addressed to others.
             is_half_held = any(_is_half_held(reader) for reader in self._readers())
             if self._pending and (is_half_held or self._is_due() or self.stopping):

@@ -88,8 +88,8 @@ class RecordKind(enum.IntEnum):
 
 
 _BODY: Final = struct.Struct("<IQQQQQQQ")
-_CHECKSUM_BYTES: Final = 4
-_WHOLE: Final = struct.Struct("<IIQQQQQQQ")
+CHECKSUM_BYTES: Final = 4
+WHOLE: Final = struct.Struct("<IIQQQQQQQ")
 
 
 class RecordHeader(NamedTuple):
@@ -109,16 +109,27 @@ class RecordHeader(NamedTuple):
     kind: int
 
 
-def pack_header(*fields: int) -> bytes:
-    """Pack the fields of :class:`RecordHeader`, in its order, with their checksum in front."""
-    body = _BODY.pack(*fields)
-    return zlib.crc32(body).to_bytes(4, "little") + body
+def pack_header(
+    header_length: int,
+    size: int,
+    sequence: int,
+    mask: int,
+    timestamp_ns: int,
+    position: int,
+    payload_length: int,
+    kind: int,
+) -> bytes:
+    """The fields of :class:`RecordHeader` as bytes, with their checksum in front."""
+    body = _BODY.pack(
+        header_length, size, sequence, mask, timestamp_ns, position, payload_length, kind
+    )
+    return zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "little") + body
 
 
 def unpack_header(raw: bytes | memoryview) -> RecordHeader | None:
     """64 bytes as numbers; ``None`` when the checksum does not match."""
-    fields = _WHOLE.unpack(raw)
-    if zlib.crc32(raw[_CHECKSUM_BYTES:]) != fields[0]:
+    fields = WHOLE.unpack(raw)
+    if zlib.crc32(raw[CHECKSUM_BYTES:]) != fields[0]:
         return None
     return RecordHeader._make(fields[1:])
 

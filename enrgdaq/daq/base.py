@@ -3,8 +3,8 @@
 import datetime as dt
 import logging
 import threading
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from enrgdaq.daq.models import (
     DAQJobConfig,
@@ -16,6 +16,13 @@ from enrgdaq.daq.models import (
 from enrgdaq.daq.watchdog import Watchdog
 from enrgdaq.errors import TransportError
 from enrgdaq.models import SupervisorInfo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from enrgdaq.daq.gather import RowGatherer
+    from enrgdaq.daq.reservation import Column, Reservation, Slot
+    from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfig
 
 
 class JobHost(Protocol):
@@ -30,6 +37,9 @@ class JobHost(Protocol):
 
     def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
         """The same for many, in their order."""
+
+    def reserve_table(self, message: "DAQJobMessageStore", length: int, rows: int) -> "Slot":
+        """Space for the Arrow stream of a table that this message carries."""
 
     def consume(self, job: "DAQJob") -> None:
         """Give the job every message it subscribes to, until it is to stop."""
@@ -76,6 +86,7 @@ class DAQJob:
         self.instance_id = self._host.instance_id
         self._logger = logging.getLogger(self.unique_id)
         self._has_been_freed = False
+        self._gatherers: list[RowGatherer] = []
         self._watchdog = Watchdog(self.watchdog_timeout_seconds)
         own_topics = [*type(self).topics_to_subscribe, *getattr(config, "topics_to_subscribe", [])]
         self.topics_to_subscribe = list(dict.fromkeys(own_topics))
@@ -154,6 +165,71 @@ class DAQJob:
         for message in messages:
             message.daq_job_info = self.info
 
+    def reserve(
+        self,
+        store_config: "DAQJobStoreConfig",
+        columns: "Mapping[str, Column]",
+        rows: int,
+        *,
+        tag: str | None = None,
+    ) -> "Reservation":
+        """A table in the ring itself, for the job to fill: no copy at all.
+
+        ``columns`` gives each column's numpy type, or ``(type, n)`` for ``n`` values a row::
+
+            with self.reserve(config, {"t": np.float64, "adc": (np.int16, 1024)}, 200) as table:
+                table.columns["t"][:] = times
+                digitizer.read_into(table.columns["adc"])  # shape (200, 1024)
+
+        The table is sent when the block is left, not at all when an exception leaves it.
+        Nothing else of this job is published meanwhile. Waits and raises as :meth:`publish`.
+        """
+        from enrgdaq.daq.reservation import Reservation, table_layout
+        from enrgdaq.daq.store.models import DAQJobMessageStorePyArrow
+
+        layout = table_layout(columns, rows)
+        message = DAQJobMessageStorePyArrow(store_config=store_config, tag=tag)
+        slot = self._host.reserve_table(message, layout.size, rows)
+        return Reservation(slot, layout, rows)
+
+    def gather_rows(
+        self,
+        store_config: "DAQJobStoreConfig",
+        columns: "Sequence[str] | pa.Schema",
+        *,
+        tag: str | None = None,
+        max_rows: int = 10_000,
+        max_bytes: int = 1_000_000,
+        max_milliseconds: float = 100.0,
+    ) -> "RowGatherer":
+        """For rows that come one by one, faster than a message for each can be sent.
+
+        Rows given to the gatherer's ``add`` go out as Arrow tables: when ``max_rows`` or about
+        ``max_bytes`` have come together, or when the first has waited ``max_milliseconds``.
+        ``columns`` are names, or a schema that fixes the types too. A process that is killed
+        takes with it what it has gathered and not sent; what is there when the job ends in
+        order is sent.
+        """
+        from enrgdaq.daq.gather import RowGatherer
+
+        gatherer = RowGatherer(
+            self.publish,
+            store_config,
+            columns,
+            tag=tag,
+            max_rows=max_rows,
+            max_bytes=max_bytes,
+            max_milliseconds=max_milliseconds,
+            log=self.log,
+        )
+        self._gatherers.append(gatherer)
+        return gatherer
+
+    def send_gathered(self) -> None:
+        """Send what is gathered, for good. Called once, before :meth:`free`."""
+        for gatherer in self._gatherers:
+            gatherer.close()
+
     def _put_message_out(
         self, message: DAQJobMessage, use_shm: bool = False, modify_message_metadata: bool = True
     ) -> None:
@@ -182,6 +258,9 @@ class _NoHost:
     def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
         for message in messages:
             self.publish(message)
+
+    def reserve_table(self, message: "DAQJobMessageStore", length: int, rows: int) -> "Slot":
+        raise TransportError(f"{self._name} is not run by a supervisor")
 
     def consume(self, job: DAQJob) -> None:
         raise TransportError(f"{self._name} is not run by a supervisor")

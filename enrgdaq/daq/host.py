@@ -28,7 +28,9 @@ from enrgdaq.daq.models import (
 from enrgdaq.daq.outbox import Outbox, StagedMessage
 from enrgdaq.daq.packing import topics_of
 from enrgdaq.daq.places import bell_path, routes_path
+from enrgdaq.daq.reservation import Slot
 from enrgdaq.daq.spec import JobEnding, JobRunning, JobSpec, Lifeline, RecordSetAside, StopRequest
+from enrgdaq.daq.store.models import DAQJobMessageStore
 from enrgdaq.daq.topics import Topic
 from enrgdaq.daq.watchdog import Watchdog
 from enrgdaq.errors import CodecError
@@ -120,6 +122,11 @@ class ProcessHost:
         data = [message for message in messages if self._is_data(message)]
         with self._interrupt:
             self._outbox.publish_many(data)
+
+    def reserve_table(self, message: DAQJobMessageStore, length: int, rows: int) -> Slot:
+        """See :meth:`DAQJob.reserve`."""
+        with self._interrupt:
+            return self._outbox.reserve_table(message, length, rows)
 
     def _is_data(self, message: DAQJobMessage) -> bool:
         """Send what goes by telemetry; whether there is more to it than that."""

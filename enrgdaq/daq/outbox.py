@@ -6,15 +6,16 @@ import operator
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from enrgdaq.daq.counters import Counters
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
-from enrgdaq.daq.packing import PackedMessage, Packer, Payload, split
+from enrgdaq.daq.packing import Envelope, PackedMessage, Packer, Payload, split
 from enrgdaq.daq.store.models import DAQJobMessageStore
 from enrgdaq.daq.watchdog import Watchdog
 from enrgdaq.transport.bell import BellRinger
-from enrgdaq.transport.ring import RingFile, RingWriter, layout
+from enrgdaq.transport.ring import RecordKind, RingFile, RingWriter, layout
 from enrgdaq.transport.routes import Routes, load_routes
 
 _SHORTEST_WAIT = 0.0002  # seconds; doubles up to the longest
@@ -23,6 +24,22 @@ _LONGEST_WAIT = 0.005
 
 StagedMessage = tuple[tuple[str, ...], Payload, int, int]
 """A message that lies in the ring: topics, payload, where it starts, sequence number."""
+
+
+class RingSlot:
+    """Space in a ring; see :class:`enrgdaq.daq.reservation.Slot`."""
+
+    def __init__(self, space: memoryview, end: Callable[[bool], None]) -> None:
+        self.space = space
+        self._end = end
+
+    def commit(self) -> None:
+        """Send what the space holds."""
+        self._end(True)
+
+    def cancel(self) -> None:
+        """Give the space back."""
+        self._end(False)
 
 
 class Outbox:
@@ -38,7 +55,7 @@ class Outbox:
         log: logging.Logger,
         announce: Callable[[Sequence[StagedMessage]], None],
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._ring = ring
         self._uuid = ring.identity.uuid
         # A table may take half the ring, less what aligning its record takes.
@@ -83,6 +100,34 @@ class Outbox:
             finally:
                 self._show()
 
+    def reserve_table(self, message: DAQJobMessageStore, length: int, rows: int) -> "RingSlot":
+        """Space for an Arrow stream of ``length`` bytes. Nobody else publishes until it is done.
+
+        Raises as :meth:`publish`.
+        """
+        self._lock.acquire()
+        try:
+            self._packer.begin_batch()
+            envelope = self._packer.envelope(message)
+            space, mask = self._room(message, envelope, length)
+        except BaseException:
+            self._lock.release()
+            raise
+        payload = Payload(RecordKind.ARROW, length, rows, _is_filled)
+        if space is None:
+            space = memoryview(bytearray(length))
+        return RingSlot(space, partial(self._end_slot, envelope, payload, mask))
+
+    def _end_slot(self, envelope: Envelope, payload: Payload, mask: int, commit: bool) -> None:
+        try:
+            if commit and mask:
+                topics, header = envelope
+                start, sequence = self._writer.stage(mask, payload.kind, header, time.time_ns())
+                self._staged.append((topics, payload, start, sequence))
+                self._show()
+        finally:
+            self._lock.release()
+
     def close(self) -> None:
         """Let go of the ring; idempotent."""
         self._ringer.close()
@@ -112,19 +157,27 @@ class Outbox:
         writer, ((topics, header), payload) = self._writer, packed
         space = writer.reserve(len(header), payload.length)
         mask = self._masks.get(topics)
-        if mask is None:
-            mask = self._mask(topics)
-        if not mask:
-            self._nobody_takes(message, topics)
-            return
-        if space is None:
-            space = self._wait_for_room(len(header), payload.length)
-            # Rows may have changed meanwhile.
-            mask = self._masks.get(topics) or self._mask(topics)
+        if space is None or not mask:
+            space, mask = self._room(message, packed.envelope, payload.length)
+            if space is None:
+                return
         payload.fill(space)
         start, sequence = writer.stage(mask, payload.kind, header, now_ns)
         message.id = f"{self._uuid}:{sequence}"
         self._staged.append((topics, payload, start, sequence))
+
+    def _room(
+        self, message: DAQJobMessage, envelope: Envelope, length: int
+    ) -> tuple[memoryview | None, int]:
+        """Space for a message, waited for, and its targets; ``None`` when nobody takes it."""
+        topics, header = envelope
+        self._writer.refresh_rows()
+        if not self._mask(topics):
+            self._nobody_takes(message, topics)
+            return None, 0
+        space = self._wait_for_room(len(header), length)
+        # Rows may have changed meanwhile.
+        return space, self._mask(topics)
 
     def _show(self) -> None:
         for row in self._writer.commit():
@@ -171,6 +224,9 @@ class Outbox:
             self._writer.add_waited(time.monotonic_ns() - counted)
 
     def _mask(self, topics: tuple[str, ...]) -> int:
+        mask = self._masks.get(topics)
+        if mask is not None:
+            return mask
         mask = 0
         for consumer in self._routes.targets(topics):
             row = self._ring.row_of(consumer.name)
@@ -202,3 +258,7 @@ class Outbox:
                 ", ".join(topics) or "no topic",
             )
             self._unrouted_since = 0
+
+
+def _is_filled(space: memoryview) -> None:
+    """The job filled it."""

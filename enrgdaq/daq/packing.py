@@ -98,13 +98,14 @@ class Packer:
         else:
             envelope = Envelope(topics_of(message), codec.encode(_bare(message)))
             return PackedMessage(envelope, _NO_PAYLOAD)
-        if not _is_plain(message):
-            return PackedMessage(_make_envelope(message), payload)
         if self._latest is None or not _are_alike(message, self._latest[0]):
-            self._latest = message, self._envelope(message)
+            self._latest = message, self.envelope(message)
         return PackedMessage(self._latest[1], payload)
 
-    def _envelope(self, message: DAQJobMessageStore) -> Envelope:
+    def envelope(self, message: DAQJobMessageStore) -> Envelope:
+        """Topics and header of a store message. Raises as :meth:`pack`."""
+        if not _is_plain(message):
+            return _make_envelope(message)
         key = (
             type(message),
             self._encode(message.store_config),
@@ -131,9 +132,10 @@ def _is_plain(message: DAQJobMessageStore) -> bool:
 
 
 def _are_alike(message: DAQJobMessageStore, before: DAQJobMessageStore) -> bool:
-    """Whether two plain messages, of which nobody has changed one since, have one envelope."""
+    """Whether two messages, of which nobody has changed one since, have one envelope."""
     return (
-        message.store_config is before.store_config
+        _is_plain(message)
+        and message.store_config is before.store_config
         and type(message) is type(before)
         and message.tag == before.tag
         and message.topics == before.topics

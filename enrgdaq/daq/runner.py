@@ -81,6 +81,7 @@ def _run(host: ProcessHost, spec: JobSpec) -> tuple[JobEnding, int]:
         host.stopping.set()
         if consumer is not None:
             consumer.join(timeout=5.0)
+        job.send_gathered()
         job.free()
     return ending, code
 

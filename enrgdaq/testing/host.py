@@ -3,8 +3,12 @@
 import threading
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.models import DAQJobMessage
+from enrgdaq.daq.reservation import Slot
+from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobMessageStorePyArrow
 
 
 class RecordingHost:
@@ -34,6 +38,10 @@ class RecordingHost:
         for message in messages:
             self.publish(message)
 
+    def reserve_table(self, message: DAQJobMessageStore, length: int, rows: int) -> Slot:
+        """Space of its own; what is committed is kept as a message with its table."""
+        return _Slot(self, message, length)
+
     def consume(self, job: DAQJob) -> None:
         """Hand the job what is in :attr:`incoming`, then return."""
         while self.incoming and not self.stopping.is_set():
@@ -42,3 +50,18 @@ class RecordingHost:
     def set_condition(self, text: str) -> None:
         """Keep the text."""
         self.conditions.append(text)
+
+
+class _Slot:
+    def __init__(self, host: RecordingHost, message: DAQJobMessageStore, length: int) -> None:
+        self.space = memoryview(bytearray(length))
+        self._host = host
+        self._message = message
+
+    def commit(self) -> None:
+        if isinstance(self._message, DAQJobMessageStorePyArrow):
+            self._message.table = pa.ipc.open_stream(pa.py_buffer(self.space)).read_all()
+        self._host.publish(self._message)
+
+    def cancel(self) -> None:
+        pass

@@ -12,6 +12,7 @@ import msgspec
 from enrgdaq import __version__
 from enrgdaq.control.client import ControlClient
 from enrgdaq.errors import ConfigurationError, ControlError, EnrgdaqError, NotRunningError
+from enrgdaq.trials.chaos import command as chaos_command
 
 EXIT_WRONG_CONFIGURATION: Final = 2
 EXIT_NOT_RUNNING: Final = 3
@@ -133,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
         "--rate", type=float, default=0.0, help="messages per second of a producer; 0: all it can"
     )
     bench.add_argument("--json", action="store_true", help="one JSON object a line")
+    chaos = commands.add_parser("chaos", help="break a real system and count its rows")
+    chaos_command.add_options(chaos)
+    chaos.set_defaults(run=chaos_command.run)
     rings = add("rings", _rings, "list ring files that a stopped supervisor left, or discard one")
     rings.add_argument("action", choices=["list", "discard"])
     rings.add_argument("file", nargs="?", type=Path, help="for discard: the file to remove")

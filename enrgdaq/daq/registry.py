@@ -25,6 +25,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "DAQJobBenchmark": "enrgdaq.daq.jobs.benchmark",
     "DAQJobBenchmarkReader": "enrgdaq.daq.jobs.benchmark",
     "DAQJobHandleStats": "enrgdaq.daq.jobs.handle_stats",
+    "DAQJobNumbered": "enrgdaq.daq.jobs.numbered",
     "DAQJobPCMetrics": "enrgdaq.daq.jobs.pc_metrics",
     "DAQJobReplay": "enrgdaq.daq.jobs.replay",
     "DAQJobSerial": "enrgdaq.daq.jobs.serial_line",

@@ -19,6 +19,7 @@ from enrgdaq.daq.registry import load_class
 from enrgdaq.daq.spec import JobEnding, JobSpec, Lifeline
 from enrgdaq.daq.store.base import DAQJobStore
 from enrgdaq.errors import EnrgdaqError
+from enrgdaq.transport import faults
 from enrgdaq.transport.lock import NameLock
 
 _LOCK_WAIT_SECONDS = 15.0  # the old process of this name may still be dying
@@ -28,6 +29,7 @@ _LONGEST_TRACEBACK = 20_000
 def run_job(lifeline_descriptor: int, spec: JobSpec) -> int:
     """Run a job to its end; returns the process's exit code. Takes over the process."""
     lifeline = Lifeline(socket.socket(fileno=lifeline_descriptor))
+    faults.enter(spec.unique_id)
     # Ctrl-C in a terminal goes to the supervisor, which stops jobs in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

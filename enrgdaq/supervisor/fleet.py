@@ -19,6 +19,7 @@ from enrgdaq.supervisor.restart import decide
 from enrgdaq.supervisor.rings import NodeRings
 from enrgdaq.supervisor.spawner import Spawner
 from enrgdaq.supervisor.states import LIVE, Happening, JobState
+from enrgdaq.transport import faults
 
 STOP_ORDER: Final = ("source", "processor", "store", "monitor")
 _START_LIMIT_SECONDS: Final = 60.0  # a job that has not said that it runs by then is hung
@@ -180,6 +181,7 @@ class Fleet:
         return [job for job in self.jobs.values() if job.child is not None]
 
     def _launch(self, job: Job) -> None:
+        faults.hit("supervisor.launch")
         job.next_start = None
         job.start_again = False
         ring = self._rings.ring_of(job.id)

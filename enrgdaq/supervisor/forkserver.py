@@ -138,10 +138,13 @@ def _take_request(own: socket.socket, children: set[int]) -> bool:
     if not data:
         return False
     request = msgspec.msgpack.decode(data, type=ForkRequest)
+    # Asked for before the fork: a child whose forkserver is killed at once has another parent
+    # by the time it could ask itself.
+    forkserver = os.getpid()
     pid = _fork()
     if pid == 0:
         own.close()
-        os._exit(_child(request, descriptors))
+        os._exit(_child(request, descriptors, forkserver))
     children.add(pid)
     for descriptor in descriptors:
         os.close(descriptor)
@@ -171,10 +174,9 @@ def _reap(children: set[int], own: socket.socket) -> None:
             own.send(msgspec.msgpack.encode(Ended(pid=pid, status=code)))
 
 
-def _child(request: ForkRequest, descriptors: list[int]) -> int:
+def _child(request: ForkRequest, descriptors: list[int], forkserver: int) -> int:
     """Everything that a forked process does, up to its exit code."""
     try:
-        forkserver = os.getppid()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)

@@ -17,17 +17,21 @@ from pathlib import Path
 from typing import Final
 
 from enrgdaq.control.protocol import RingConsumerStatus, RingStatus
-from enrgdaq.daq.places import bell_path, routes_path
+from enrgdaq.daq.places import bell_path, lock_path, routes_path
 from enrgdaq.daq.spec import SourceRing
 from enrgdaq.errors import ConfigurationError, RingFormatError
 from enrgdaq.supervisor.check import JobFacts
 from enrgdaq.supervisor.places import Places, make_places
+from enrgdaq.transport import faults
+from enrgdaq.transport.lock import NameLock
 from enrgdaq.transport.memory import MEGABYTE, RingRequest, check_room, ring_sizes
 from enrgdaq.transport.ring import Policy, RingFile, RingIdentity, RingWriter
 from enrgdaq.transport.ring.file import new_ring_uuid
 from enrgdaq.transport.routes import Consumer, Routes, save_routes
 
 SUFFIX: Final = ".ring"
+_UNFINISHED: Final = ".new"  # of a ring that is being made or copied
+_LOCK_WAIT_SECONDS: Final = 15.0  # a killed supervisor's jobs may still be dying
 _LOG = logging.getLogger(__name__)
 
 
@@ -168,6 +172,7 @@ class NodeRings:
                 )
                 ring.file.close()
                 continue
+            faults.hit("supervisor.kept")
             kept.append(f"{target} holds data for {owed}; the next start goes on with it")
             self._forget(ring)
         self._rings.clear()
@@ -201,6 +206,9 @@ class NodeRings:
         return any(state.name == consumer and state.is_owed for state in ring.file.consumers())
 
     def _find_old(self, types: dict[str, str], consumers: set[str]) -> None:
+        for folder in (self._places.state, self._places.memory, self._places.ring_files):
+            for unfinished in folder.glob(f"*{SUFFIX}{_UNFINISHED}"):
+                unfinished.unlink()
         for kept in sorted(self._places.state.glob(f"*{SUFFIX}")):
             target = self._places.memory / kept.name
             # The file on disk stays until the ring is drained: a reboot clears the memory.
@@ -210,8 +218,6 @@ class NodeRings:
                 _copy(kept, target)
         found: list[NodeRing] = []
         for folder in (self._places.memory, self._places.ring_files):
-            for unfinished in folder.glob(f"*{SUFFIX}.new"):
-                unfinished.unlink()
             for path in sorted(folder.glob(f"*{SUFFIX}")):
                 file = self._open_old(path)
                 if file is None:
@@ -249,13 +255,24 @@ class NodeRings:
             file = RingFile.open(path)
         except RingFormatError as error:
             raise ConfigurationError(str(error)) from error
+        self._settle(file)
         if file.is_drained():
-            path.unlink()
             (self._places.state / path.name).unlink(missing_ok=True)
+            path.unlink()
             file.close()
             return None
         self._check_identity(path, file.identity)
         return file
+
+    def _settle(self, file: RingFile) -> None:
+        """See to it that nobody writes a ring any more, and mend what its last writer left.
+
+        Raises :class:`NameInUseError` when the producer's old process does not die.
+        """
+        lock = NameLock(lock_path(self._places.runtime, file.identity.producer))
+        lock.acquire(wait_seconds=_LOCK_WAIT_SECONDS)
+        lock.release()
+        file.forget_unwritten()
 
     def _check_identity(self, path: Path, identity: RingIdentity) -> None:
         theirs = (identity.config_path, identity.out_dir)
@@ -305,10 +322,13 @@ class NodeRings:
             for consumer, policy in consumers.items():
                 if consumer != job.unique_id:
                     file.attach(consumer, policy)
+            faults.hit("supervisor.ring")
 
     def _remove(self, ring: NodeRing) -> None:
-        self._forget(ring)
+        # The copy goes first: left alone, it would bring back at the next start what is drained.
         (self._places.state / ring.file.path.name).unlink(missing_ok=True)
+        faults.hit("supervisor.drained")
+        self._forget(ring)
 
     def _forget(self, ring: NodeRing) -> None:
         ring.file.path.unlink(missing_ok=True)
@@ -325,11 +345,14 @@ def left_behind(supervisor_id: str, out_dir: str) -> list[Path]:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a ring file; the target appears only when it is whole."""
-    unfinished = target.with_name(target.name + ".new")
+    unfinished = target.with_name(target.name + _UNFINISHED)
+    # Left by a supervisor that was killed in the middle of this very copy.
+    unfinished.unlink(missing_ok=True)
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with source.open("rb") as old, os.fdopen(descriptor, "wb") as new:
             shutil.copyfileobj(old, new, MEGABYTE)
+        faults.hit("supervisor.copy")
         unfinished.rename(target)
     finally:
         unfinished.unlink(missing_ok=True)

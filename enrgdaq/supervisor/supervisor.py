@@ -44,7 +44,7 @@ from enrgdaq.supervisor.rings import NodeRings
 from enrgdaq.supervisor.snapshot import Reporter
 from enrgdaq.supervisor.spawner import Forked, Spawner
 from enrgdaq.supervisor.stats import JobStats, StatsFile
-from enrgdaq.transport import codec
+from enrgdaq.transport import codec, faults
 from enrgdaq.transport.broker import publish_endpoint, subscribe_endpoint
 from enrgdaq.transport.lock import NameLock
 from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
@@ -92,6 +92,7 @@ class Supervisor:
         start.
         """
         _allow_many_files()
+        faults.enter("supervisor")
         try:
             folder = read_folder(self._config_path)
             facts = check_jobs(folder, self._spawner)

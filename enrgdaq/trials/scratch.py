@@ -1,5 +1,6 @@
 """A real supervisor in a scratch folder, for measurements and trials."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 from enrgdaq.control.client import ControlClient
 from enrgdaq.control.protocol import Snapshot
-from enrgdaq.errors import ControlError, EnrgdaqError
+from enrgdaq.errors import ControlError, EnrgdaqError, NotRunningError
 from enrgdaq.supervisor.background import Attachment, find_running
 
 
@@ -25,6 +26,10 @@ class ScratchNode:
         self.configs.mkdir()
         self.out.mkdir()
         self.id = self.folder.name[-40:]
+        self.environment: dict[str, str] = {}
+        """What the supervisor's environment has besides this process's."""
+        self.is_kept = False
+        """Whether the folder stays when this is closed."""
         self._process: subprocess.Popen[bytes] | None = None
         self._client: ControlClient | None = None
 
@@ -39,6 +44,11 @@ class ScratchNode:
 
     def start(self, seconds: float = 60.0) -> None:
         """Start the supervisor and wait until its control socket answers."""
+        self.launch()
+        self.wait_for_answer(seconds)
+
+    def launch(self) -> None:
+        """Start the supervisor and do not wait."""
         command = [sys.executable, "-m", "enrgdaq", "run", "--quiet"]
         with (self.folder / "supervisor.txt").open("wb") as said:
             self._process = subprocess.Popen(
@@ -47,17 +57,49 @@ class ScratchNode:
                 stdout=said,
                 stderr=said,
                 start_new_session=True,
+                env={**os.environ, **self.environment},
             )
+
+    def wait_for_answer(self, seconds: float = 60.0) -> None:
+        """Wait until the control socket answers.
+
+        Raises :class:`EnrgdaqError` with the supervisor's words when it ends instead.
+        """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             attachment = self._find()
             if attachment is not None:
                 self._client = ControlClient(attachment.socket_path, program="trial")
                 return
-            if self._process.poll() is not None:
+            if self.pid is None:
                 break
             time.sleep(0.02)
         raise EnrgdaqError(f"the supervisor did not start: {self.words()}")
+
+    @property
+    def pid(self) -> int | None:
+        """The supervisor's process id, while it runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    @property
+    def client(self) -> ControlClient:
+        """The control socket. Raises :class:`ControlError` when the supervisor does not run."""
+        if self._client is None:
+            raise NotRunningError("the trial's supervisor does not run")
+        return self._client
+
+    def wait_for_end(self, seconds: float) -> int | None:
+        """The exit code of a supervisor that ends by itself; ``None`` when it has not yet."""
+        if self._process is None:
+            return 0
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        self._process = None
+        self._drop_client()
+        return code
 
     def snapshot(self) -> Snapshot | None:
         """The state of everything; ``None`` when there is no answer now."""
@@ -68,11 +110,20 @@ class ScratchNode:
         except ControlError:
             return None
 
+    def hurry_to_stop(self, seconds: float = 60.0) -> int:
+        """Stop without waiting for jobs that do not end; returns the exit code as :meth:`stop`."""
+        deadline = time.monotonic() + seconds
+        while self._process is not None and time.monotonic() < deadline:
+            # The first asks, the next ones hurry.
+            self._process.terminate()
+            code = self.wait_for_end(0.1)
+            if code is not None:
+                return code
+        return self.stop(0.0)
+
     def stop(self, seconds: float = 60.0) -> int:
         """Stop in order; returns the exit code, -1 when it had to be killed."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._drop_client()
         if self._process is None:
             return 0
         process, self._process = self._process, None
@@ -93,6 +144,11 @@ class ScratchNode:
         path = self.out / "logs" / f"{self.id}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def _drop_client(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
     def _find(self) -> Attachment | None:
         try:
             return find_running(self.configs)
@@ -109,7 +165,8 @@ class ScratchNode:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.is_kept:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def to_toml(table: dict[str, Any], path: str = "") -> str:

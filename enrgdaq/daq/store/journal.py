@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from enrgdaq.errors import StoreError
+from enrgdaq.transport import faults
 
 JOURNAL_VERSION: Final = 1
 _FOREIGN_WATERMARKS_KEPT: Final = 32
@@ -88,6 +89,7 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
     unfinished = path.with_name(f".{path.name}.new")
     with unfinished.open("wb") as file:
         file.write(data)
+    faults.hit("store.replace")
     unfinished.replace(path)
 
 
@@ -140,6 +142,7 @@ class AppendFile:
         end = self.journal.length
         if self._pending:
             end = _write_at(self._descriptor, b"".join(self._pending), end)
+        faults.hit("store.journal")
         done = msgspec.structs.replace(
             self.journal, length=end, is_closed=False, watermarks=dict(self.journal.watermarks)
         )
@@ -177,6 +180,7 @@ class AppendFile:
         journal.is_closed = False
         if columns is not None:
             journal.columns = columns
+        faults.hit("store.recover")
         # Before the first append, so that a file of the user's is never cut.
         write_journal(self.path, journal)
         return journal
@@ -212,7 +216,9 @@ class SnapshotFile:
         """Replace the file, then the journal. Raises ``OSError``; can be tried again."""
         if self._latest is None:
             return
+        faults.hit("store.rows")
         replace_file(self.path, self._latest)
+        faults.hit("store.snapshot")
         for ring_uuid, position in self._noted.items():
             self.journal.note(Position(ring_uuid, position))
         self.journal.forget_rings(known_rings)
@@ -227,6 +233,8 @@ class SnapshotFile:
 def _write_at(descriptor: int, data: bytes, offset: int) -> int:
     """Write all of ``data`` at ``offset``; returns where it ends."""
     view = memoryview(data)
+    faults.hit("store.rows")
+    faults.hit("store.torn", lambda: os.pwrite(descriptor, view[: len(view) // 2 | 1], offset))
     while view:
         written = os.pwrite(descriptor, view, offset)
         offset += written

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from enrgdaq.errors import MemoryBudgetError, RingFormatError, TransportError
+from enrgdaq.transport import faults
 from enrgdaq.transport.ring import layout
 from enrgdaq.transport.ring.layout import Policy, RowState
 
@@ -241,6 +242,17 @@ class RingFile:
         """Forget the last heartbeat. Supervisor only, while no producer process lives."""
         self.words[layout.BEAT] = 0
 
+    def forget_unwritten(self) -> None:
+        """Owe nobody what a producer was killed over: records that were never made visible.
+
+        Only for who writes this ring, or while nobody does.
+        """
+        head = self.head
+        for row in range(layout.MAX_ROWS):
+            base = layout.row_base(row)
+            for word in (layout.FROM, layout.DUE):
+                self.words[base + word] = min(self.words[base + word], head)
+
     def is_drained(self) -> bool:
         """Whether no attached consumer is owed anything."""
         return not any(consumer.is_owed for consumer in self.consumers())
@@ -331,6 +343,7 @@ def _reserve(descriptor: int, size: int, path: Path) -> None:
     if free < size:
         raise MemoryBudgetError(shortage)
     try:
+        faults.hit("ring.reserve")
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(descriptor, 0, size)
         else:

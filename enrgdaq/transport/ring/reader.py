@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from enrgdaq.errors import RingCorruptError, TransportError
+from enrgdaq.transport import faults
 from enrgdaq.transport.ring import layout
 from enrgdaq.transport.ring.file import RingFile, fence
 from enrgdaq.transport.ring.layout import Policy, RowState
@@ -39,7 +40,7 @@ class RingReader:
         self.ring = ring
         self.row = row
         self._base = layout.row_base(row)
-        self._words = ring.words
+        self._words = faults.watch_words(ring.words, {self._base + layout.CURSOR: "ring.cursor"})
         self._data = ring.data
         self._capacity = ring.capacity
         self._may_skip = ring.words[self._base + layout.POLICY] == Policy.SKIP

@@ -5,11 +5,18 @@ from collections.abc import Callable
 from typing import Final
 
 from enrgdaq.errors import RecordTooLargeError, RingCorruptError
+from enrgdaq.transport import faults
 from enrgdaq.transport.ring import layout
 from enrgdaq.transport.ring.file import RingFile, fence, full_fence
 from enrgdaq.transport.ring.layout import Policy, RecordKind, RowState
 
 _MILESTONES: Final = 16  # how finely the tail follows, in parts of the ring
+_FAULT_POINTS: Final = {
+    layout.HEAD: "ring.head",
+    layout.SEQUENCE: "ring.sequence",
+    layout.TAIL: "ring.tail",
+    **{layout.row_base(row) + layout.DUE: "ring.due" for row in range(layout.MAX_ROWS)},
+}
 
 
 class RingWriter:
@@ -40,6 +47,7 @@ class RingWriter:
         self._milestone_bytes = self._capacity // _MILESTONES
         self._repair()
         self._look_at_rows()
+        self._words = faults.watch_words(ring.words, _FAULT_POINTS)
 
     def refresh_rows(self) -> None:
         """Act on row changes now; :meth:`reserve` does it before every record as well."""
@@ -64,6 +72,7 @@ class RingWriter:
                 return None
             self._put(to_end, 0, RecordKind.PAD, b"", to_end - layout.ALIGN, 0)
             self._show()
+            faults.hit("ring.pad")
             head, offset = self._head, 0
         if head + size > self._limit and not self._reclaim(head + size - self._capacity):
             return None
@@ -250,10 +259,8 @@ class RingWriter:
     def _repair(self) -> None:
         """Mend what a producer that was killed in the middle of a commit left behind."""
         words = self._words
-        for row in range(layout.MAX_ROWS):
-            base = layout.row_base(row)
-            for word in (layout.FROM, layout.DUE):
-                words[base + word] = min(words[base + word], self._head)
+        self.ring.forget_unwritten()
+        faults.hit("ring.repair")
         # The head may have moved without SEQUENCE: the records themselves know better.
         position = words[layout.TAIL]
         while position < self._head:

@@ -1,0 +1,179 @@
+"""The stores under trial. A new one is one class here, and its place in :data:`BACKENDS`.
+
+It says what its store's file and its producers' ``[store_config]`` hold, which fault points
+its store passes, and reads its output back with the library that an analyst would use.
+"""
+
+import io
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from enrgdaq.daq.numbered_rows import COLUMNS, ROW, Rows
+
+FILE_POINTS: Final = (
+    "ring.cursor",
+    "store.rows",
+    "store.torn",
+    "store.journal",
+    "store.replace",
+    "store.recover",
+)
+"""What a store passes that appends to files beside a journal."""
+
+
+@dataclass(frozen=True)
+class Producer:
+    """A numbered producer. ``keeps_all``: its stores append; else they keep the latest message."""
+
+    name: str
+    number: int
+    lane: str
+    keeps_all: bool = True
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read back: rows in the order of the output, and pieces that are no rows."""
+
+    rows: Rows
+    scraps: int = 0
+
+
+class Backend(ABC):
+    """One store job under trial. ``name`` is also its job's id."""
+
+    name: ClassVar[str]
+    job_type: ClassVar[str]
+    lanes: ClassVar[tuple[str, ...]] = ("arrow", "rows")
+    keeps_latest: ClassVar[bool] = False
+    """Whether it can hold the latest message alone."""
+    points: ClassVar[tuple[str, ...]] = FILE_POINTS
+
+    def __init__(self, out: Path) -> None:
+        """``out``: the folder for this store's files."""
+        self.out = out
+
+    @classmethod
+    def missing(cls) -> str:
+        """What this host lacks for this store; empty when nothing."""
+        return ""
+
+    def job_settings(self) -> dict[str, Any]:
+        """Further keys of the store's own file."""
+        return {}
+
+    @abstractmethod
+    def store_config(self, producer: Producer) -> dict[str, Any]:
+        """The ``[store_config.NAME]`` of a producer."""
+
+    @abstractmethod
+    def read(self, producer: Producer) -> Found:
+        """Read a producer's output back. No output at all is no rows."""
+
+    def clean_up(self) -> None:  # noqa: B027 - files go with their folder
+        """Remove what lies outside of :attr:`out`, such as tables of a server; idempotent."""
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether a full disk holds it up."""
+        return "store.rows" in self.points
+
+    def takes(self, producer: Producer) -> bool:
+        """Whether this store gets what a producer sends."""
+        return producer.lane in self.lanes and (producer.keeps_all or self.keeps_latest)
+
+
+class CsvBackend(Backend):
+    """CSV: appended, appended in zstd frames (the rows lane), and the latest message alone."""
+
+    name = "csv"
+    job_type = "DAQJobStoreCSV"
+    keeps_latest = True
+    points = (*FILE_POINTS, "store.snapshot")
+
+    def store_config(self, producer: Producer) -> dict[str, Any]:
+        """See :class:`Backend`."""
+        return {
+            "file_path": f"{producer.name}.csv",
+            "overwrite": not producer.keeps_all,
+            "use_zstd": self._is_compressed(producer),
+        }
+
+    def read(self, producer: Producer) -> Found:
+        """See :class:`Backend`."""
+        import pyarrow as pa
+        import pyarrow.csv as pacsv
+
+        suffix = ".csv.zst" if self._is_compressed(producer) else ".csv"
+        path = self.out / f"{producer.name}{suffix}"
+        data = path.read_bytes() if path.exists() else b""
+        scraps = 0
+        if self._is_compressed(producer):
+            data, scraps = _frames(data)
+        if not data:
+            return Found(np.empty(0, ROW), scraps)
+
+        def skip(row: pacsv.InvalidRow) -> str:
+            nonlocal scraps
+            scraps += 1
+            return "skip"
+
+        try:
+            table = pacsv.read_csv(
+                io.BytesIO(data), parse_options=pacsv.ParseOptions(invalid_row_handler=skip)
+            )
+            rows = np.empty(table.num_rows, ROW)
+            for name in COLUMNS:
+                rows[name] = table[name].to_numpy()
+        except (pa.ArrowInvalid, KeyError, ValueError):
+            # A column that is not numbers: the whole file is suspect, and counted as such.
+            return Found(np.empty(0, ROW), scraps=data.count(b"\n") + 1)
+        # A last line without its end was cut.
+        return Found(rows, scraps + (0 if data.endswith(b"\n") else 1))
+
+    @staticmethod
+    def _is_compressed(producer: Producer) -> bool:
+        return producer.lane == "rows"
+
+
+class RawBackend(Backend):
+    """Bytes, appended."""
+
+    name = "raw"
+    job_type = "DAQJobStoreRaw"
+    lanes = ("raw",)
+
+    def store_config(self, producer: Producer) -> dict[str, Any]:
+        """See :class:`Backend`."""
+        return {"file_path": f"{producer.name}.dat", "overwrite": False}
+
+    def read(self, producer: Producer) -> Found:
+        """See :class:`Backend`."""
+        path = self.out / f"{producer.name}.dat"
+        data = path.read_bytes() if path.exists() else b""
+        whole = len(data) // ROW.itemsize * ROW.itemsize
+        return Found(np.frombuffer(data[:whole], ROW), scraps=int(whole != len(data)))
+
+
+def _frames(data: bytes) -> tuple[bytes, int]:
+    """What is in all zstd frames of a file, and 1 when it does not end with a whole one."""
+    import zstandard
+
+    parts = []
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            parts.append(frame.decompress(data))
+        except zstandard.ZstdError:
+            return b"".join(parts), 1
+        if not frame.eof:
+            return b"".join(parts), 1
+        data = frame.unused_data
+    return b"".join(parts), 0
+
+
+BACKENDS: Final[tuple[type[Backend], ...]] = (CsvBackend, RawBackend)

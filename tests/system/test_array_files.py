@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.daq.store import hdf5_rows
+from tests.daq.store import hdf5_rows, root_rows
 from tests.system.node import Node
 from tests.system.test_lossless import PRODUCER, ROWS
 
@@ -48,3 +48,35 @@ def test_hdf5_has_every_row_once(node: Node, kills: int) -> None:
     assert node.stop() == 0, node.log()
     assert_all_there(hdf5_rows.read_table(path, "run/numbers"))
     assert sorted(p.name for p in node.out.glob("*numbers*")) == ["numbers.h5"]
+
+
+@pytest.mark.parametrize("kills", [0, 3])
+def test_root_has_every_row_once(node: Node, kills: int) -> None:
+    node.configure(stop_grace_seconds=60)
+    node.add_code("numbered", PRODUCER)
+    node.add("numbers", producer("root") + 'file_path = "numbers.root"\ntree_name = "numbers"')
+    node.add(
+        "root",
+        """
+        daq_job_type = "DAQJobStoreROOT"
+        flush_interval_seconds = 0.05
+        finish_wait_seconds = 30
+        roll_size_mb = 4
+        """,
+    )
+    node.start(wait_running=False)
+
+    def written() -> int:
+        return sum(size(path) for path in node.out.glob("**/*.arrow"))
+
+    for _ in range(kills):
+        before = written()
+        node.wait(lambda before=before: written() not in (0, before), what="rows to go on")
+        node.kill_job("root")
+    node.wait_job("numbers", lambda job: job.state == "stopped", seconds=60)
+    assert node.stop(seconds=60) == 0, node.log()
+    schema = pa.schema({"n": pa.int64(), "square": pa.float64()})
+    files = [root_rows.read_table(path, "numbers", schema) for path in node.out.glob("*.root")]
+    assert len(files) > 1
+    assert_all_there(pa.concat_tables(files).sort_by("n"))
+    assert {p.name for p in node.out.glob(".numbers*")} == {".numbers.root.marks"}

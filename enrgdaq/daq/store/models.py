@@ -76,9 +76,21 @@ class DAQJobStoreConfigROOT(DAQJobStoreConfigBase):
 
     file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
     tree_name: Annotated[str, Meta(min_length=1, description="name of the TTree")]
-    add_date: bool = False
+    add_date: Annotated[bool, Meta(description="put YYYY-MM-DD_ (UTC) before the file name")] = (
+        False
+    )
     compression_type: Literal["ZSTD", "LZ4", "ZLIB", "LZMA"] = "ZSTD"
-    compression_level: Annotated[int, Meta(ge=0, le=9)] = 5
+    compression_level: Annotated[
+        int, Meta(ge=0, le=9, description="0 is none; higher is smaller and slower")
+    ] = 5
+
+    def __post_init__(self) -> None:
+        parts = self.tree_name.split("/")
+        is_odd = any(letter in ";:[]" or ord(letter) < 32 for letter in self.tree_name)
+        if is_odd or any(part in ("", ".", "..", "enrgdaq_provenance") for part in parts):
+            raise ValueError(
+                f"tree_name {self.tree_name!r}: use a name, or folders and a name with slashes"
+            )
 
 
 class DAQJobStoreConfigMySQL(DAQJobStoreConfigBase):

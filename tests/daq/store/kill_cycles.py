@@ -4,10 +4,10 @@ Run as a program, since pytest's workers have threads and must not fork:
 ``python -m tests.daq.store.kill_cycles FORMAT HOW FOLDER CYCLES SEED``. Prints one JSON line.
 """
 
-import importlib
 import json
 import os
 import random
+import shutil
 import struct
 import sys
 from collections.abc import Callable
@@ -95,8 +95,44 @@ def make_hdf5(folder: Path, first: pa.Table) -> StoreTarget[pa.Table]:
     return HDF5Target(HDF5Place(folder / "x.h5", "rows"), files, settings, first.schema, {})
 
 
-FORMATS: dict[str, MakeTarget] = {"hdf5": make_hdf5}
-LIBRARIES = {"hdf5": "h5py"}
+def make_root(folder: Path, first: pa.Table) -> StoreTarget[pa.Table]:
+    """A tree whose file rolls over now and then."""
+    import logging
+
+    from enrgdaq.daq.store.models import DAQJobStoreConfigROOT
+    from enrgdaq.daq.store.root.target import Rolls, ROOTPlace, ROOTTarget
+
+    settings = DAQJobStoreConfigROOT(file_path="x.root", tree_name="rows")
+    rolls = Rolls(logging.getLogger("test"), longest_bytes=100_000, idle_seconds=60)
+    return ROOTTarget(ROOTPlace(folder / "x.root", "rows"), rolls, settings, first.schema, {})
+
+
+def _finish(folder: Path) -> None:
+    from enrgdaq.daq.store.root.finish import finish
+
+    finish(folder)
+
+
+def finish_root(folder: Path, kill: Callable[[Callable[[], None], int], bool]) -> int:
+    """Make the files of all closed rolls, the finisher killed at one moment after the other."""
+    kills = 0
+    number = -2
+    while closed := sorted(folder.glob(".*.closed")):
+        number += 3
+        kills += kill(lambda: _finish(closed[0]), number)
+    return kills
+
+
+FORMATS: dict[str, MakeTarget] = {"hdf5": make_hdf5, "root": make_root}
+
+
+def _warm_up(folder: Path, format_name: str) -> None:
+    """Import all libraries here, else each child would spend its short life on that."""
+    folder.mkdir()
+    (folder / "released").write_bytes(_POSITIONS.pack(0, 0))
+    Life(folder, FORMATS[format_name], 0, 1).live()
+    finish_root(folder, lambda work, _: work() or False)
+    shutil.rmtree(folder)
 
 
 def main() -> int:
@@ -106,8 +142,7 @@ def main() -> int:
     if how != "random" and not can_trace():
         sys.stdout.write(json.dumps({"skip": "cannot trace processes here"}))
         return 0
-    # Else each child would spend its short life on it.
-    importlib.import_module(LIBRARIES[format_name])
+    _warm_up(place / "warm", format_name)
     (place / "released").write_bytes(_POSITIONS.pack(0, 0))
     kills = 0
     chance = random.Random(int(seed))
@@ -120,6 +155,14 @@ def main() -> int:
     last = Life(place, FORMATS[format_name], int(seed), RECORDS_A_LIFE)
     if run_until_killed(last.live, 60):
         raise TimeoutError("the last life did not end")
+    if format_name == "root":
+
+        def kill(work: Callable[[], None], number: int) -> bool:
+            if how == "random":
+                return run_until_killed(work, 0.01 * number)
+            return run_until_change(work, number, tears=how == "tear")
+
+        kills += finish_root(place, kill)
     sys.stdout.write(json.dumps({"kills": kills, "released": last.released()}))
     return 0
 

@@ -31,7 +31,9 @@ BUILT_IN: Final[dict[str, str]] = {
     "DAQJobSerial": "enrgdaq.daq.jobs.serial_line",
     "DAQJobSimulatedDetector": "enrgdaq.daq.jobs.simulated_detector",
     "DAQJobStoreCSV": "enrgdaq.daq.jobs.store.csv",
+    "DAQJobStoreHDF5": "enrgdaq.daq.jobs.store.hdf5",
     "DAQJobStoreMemory": "enrgdaq.daq.jobs.store.memory",
+    "DAQJobStoreROOT": "enrgdaq.daq.jobs.store.root",
     "DAQJobStoreRaw": "enrgdaq.daq.jobs.store.raw",
     "DAQJobTest": "enrgdaq.daq.jobs.test_job",
 }

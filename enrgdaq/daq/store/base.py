@@ -79,6 +79,9 @@ class DAQJobStore(DAQJob):
         """Make all that was kept durable. ``OSError`` of a full or lost disk is tried again."""
         raise TypeError(f"{type(self).__name__} must define flush()")
 
+    def tend(self) -> None:
+        """Called between messages, at least ten times a second: for what time alone brings."""
+
     def handle_message(self, message: DAQJobMessage) -> bool:
         """Keep one message, if it is for this kind of store."""
         if not super().handle_message(message) or not isinstance(message, DAQJobMessageStore):
@@ -118,6 +121,7 @@ class DAQJobStore(DAQJob):
                 self._flush_and_release()
             if not self._pending:
                 self._release()
+            self.tend()
             if not host.may_go_on():
                 break
             stream.inbox.wait(LOOK_SECONDS)

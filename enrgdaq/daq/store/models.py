@@ -1,5 +1,6 @@
 """Store settings, as they stand in the producing job's file, and store messages."""
 
+import importlib.util
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -44,7 +45,30 @@ class DAQJobStoreConfigHDF5(DAQJobStoreConfigBase):
 
     file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
     dataset_name: Annotated[str, Meta(min_length=1, description="group that holds the columns")]
-    add_date: bool = False
+    add_date: Annotated[bool, Meta(description="put YYYY-MM-DD_ (UTC) before the file name")] = (
+        False
+    )
+    compression: Annotated[
+        Literal["none", "gzip", "lzf", "zstd"],
+        Meta(description="of the datasets' chunks; zstd needs the extra hdf5-zstd"),
+    ] = "none"
+    compression_level: (
+        Annotated[int, Meta(ge=0, le=22, description="of gzip (0 to 9) and zstd (1 to 22)")] | None
+    ) = None
+
+    def __post_init__(self) -> None:
+        parts = self.dataset_name.strip("/").split("/")
+        if any(part in ("", ".", "..") or part.startswith("_") for part in parts):
+            raise ValueError(
+                f"dataset_name {self.dataset_name!r}: use names that do not begin with an"
+                " underscore, one below the other with a slash in between"
+            )
+        if self.compression == "zstd" and importlib.util.find_spec("hdf5plugin") is None:
+            raise ValueError(
+                'compression = "zstd" needs hdf5plugin: install enrgdaq[hdf5-zstd], or use gzip'
+            )
+        if self.compression == "gzip" and (self.compression_level or 0) > 9:
+            raise ValueError(f"compression_level = {self.compression_level}: gzip has 0 to 9")
 
 
 class DAQJobStoreConfigROOT(DAQJobStoreConfigBase):
@@ -52,9 +76,21 @@ class DAQJobStoreConfigROOT(DAQJobStoreConfigBase):
 
     file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
     tree_name: Annotated[str, Meta(min_length=1, description="name of the TTree")]
-    add_date: bool = False
+    add_date: Annotated[bool, Meta(description="put YYYY-MM-DD_ (UTC) before the file name")] = (
+        False
+    )
     compression_type: Literal["ZSTD", "LZ4", "ZLIB", "LZMA"] = "ZSTD"
-    compression_level: Annotated[int, Meta(ge=0, le=9)] = 5
+    compression_level: Annotated[
+        int, Meta(ge=0, le=9, description="0 is none; higher is smaller and slower")
+    ] = 5
+
+    def __post_init__(self) -> None:
+        parts = self.tree_name.split("/")
+        is_odd = any(letter in ";:[]" or ord(letter) < 32 for letter in self.tree_name)
+        if is_odd or any(part in ("", ".", "..", "enrgdaq_provenance") for part in parts):
+            raise ValueError(
+                f"tree_name {self.tree_name!r}: use a name, or folders and a name with slashes"
+            )
 
 
 class DAQJobStoreConfigMySQL(DAQJobStoreConfigBase):

@@ -1,0 +1,82 @@
+"""HDF5 and ROOT files of a real supervisor, its stores killed meanwhile."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.daq.store import hdf5_rows, root_rows
+from tests.system.node import Node
+from tests.system.test_lossless import PRODUCER, ROWS
+
+TABLES = 600
+
+
+def producer(section: str) -> str:
+    return f"""
+        daq_job_type = "DAQJobNumbers"
+        tables = {TABLES}
+        rows = {ROWS}
+        progress = "progress"
+        [store_config.{section}]
+        """
+
+
+def assert_all_there(table: pa.Table) -> None:
+    numbers = table["n"].to_numpy()
+    np.testing.assert_array_equal(numbers, np.arange(TABLES * ROWS))
+    np.testing.assert_array_equal(table["square"].to_numpy(), numbers.astype(float) ** 2)
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+@pytest.mark.parametrize("kills", [0, 3])
+def test_hdf5_has_every_row_once(node: Node, kills: int) -> None:
+    node.add_code("numbered", PRODUCER)
+    node.add("numbers", producer("hdf5") + 'file_path = "numbers.h5"\ndataset_name = "run/numbers"')
+    node.add("hdf5", 'daq_job_type = "DAQJobStoreHDF5"\nflush_interval_seconds = 0.05')
+    node.start(wait_running=False)
+    path = node.out / "numbers.h5"
+    for _ in range(kills):
+        before = size(path)
+        node.wait(lambda before=before: size(path) > before, what="rows to go on")
+        node.kill_job("hdf5")
+    node.wait_job("numbers", lambda job: job.state == "stopped", seconds=60)
+    assert node.stop() == 0, node.log()
+    assert_all_there(hdf5_rows.read_table(path, "run/numbers"))
+    assert sorted(p.name for p in node.out.glob("*numbers*")) == ["numbers.h5"]
+
+
+@pytest.mark.parametrize("kills", [0, 3])
+def test_root_has_every_row_once(node: Node, kills: int) -> None:
+    node.configure(stop_grace_seconds=60)
+    node.add_code("numbered", PRODUCER)
+    node.add("numbers", producer("root") + 'file_path = "numbers.root"\ntree_name = "numbers"')
+    node.add(
+        "root",
+        """
+        daq_job_type = "DAQJobStoreROOT"
+        flush_interval_seconds = 0.05
+        finish_wait_seconds = 30
+        roll_size_mb = 4
+        """,
+    )
+    node.start(wait_running=False)
+
+    def written() -> int:
+        return sum(size(path) for path in node.out.glob("**/*.arrow"))
+
+    for _ in range(kills):
+        before = written()
+        node.wait(lambda before=before: written() not in (0, before), what="rows to go on")
+        node.kill_job("root")
+    node.wait_job("numbers", lambda job: job.state == "stopped", seconds=60)
+    assert node.stop(seconds=60) == 0, node.log()
+    schema = pa.schema({"n": pa.int64(), "square": pa.float64()})
+    files = [root_rows.read_table(path, "numbers", schema) for path in node.out.glob("*.root")]
+    assert len(files) > 1
+    assert_all_there(pa.concat_tables(files).sort_by("n"))
+    assert {p.name for p in node.out.glob(".numbers*")} == {".numbers.root.marks"}

@@ -31,6 +31,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "DAQJobSimulatedDetector": "enrgdaq.daq.jobs.simulated_detector",
     "DAQJobStoreCSV": "enrgdaq.daq.jobs.store.csv",
     "DAQJobStoreMemory": "enrgdaq.daq.jobs.store.memory",
+    "DAQJobStoreMySQL": "enrgdaq.daq.jobs.store.mysql",
     "DAQJobStoreRaw": "enrgdaq.daq.jobs.store.raw",
     "DAQJobTest": "enrgdaq.daq.jobs.test_job",
 }

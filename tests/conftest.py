@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import MySQLDatabase, found_server, own_database
+from tests.servers import MySQLDatabase, RedisKeys, found_server, own_database
 from tests.system.node import Node
 
 
@@ -44,3 +44,11 @@ def mysql() -> Iterator[MySQLDatabase]:
     server = found_server("ENRGDAQ_TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/")
     with own_database(server) as database:
         yield database
+
+
+@pytest.fixture
+def redis_keys() -> Iterator[RedisKeys]:
+    """Keys of the test's own on the server that is there."""
+    keys = RedisKeys(found_server("ENRGDAQ_TEST_REDIS_URL", "redis://127.0.0.1:6379/"))
+    yield keys
+    keys.remove()

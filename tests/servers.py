@@ -1,19 +1,22 @@
 """Database servers for tests: the ones that are there, private ones, and a line that breaks."""
 
 import contextlib
+import math
 import os
 import shutil
 import socket
 import subprocess
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import pymysql
 import pytest
+import redis
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
@@ -60,6 +63,24 @@ class MySQLDatabase:
         found = sorted(row[0] for row in self.query("SHOW TABLES"))
         return [name for name in found if name != "enrgdaq_watermarks"]
 
+    section = "mysql"
+    settings = 'table_name = "numbers"'
+    commit = b"\x03COMMIT"
+    """What ends the request that makes rows durable."""
+
+    def count(self) -> int:
+        """Rows of the table ``numbers``; 0 while the server is away."""
+        with contextlib.suppress(pymysql.MySQLError):
+            return int(self.query("SELECT COUNT(*) FROM numbers")[0][0])
+        return 0
+
+    def assert_each_once(self, rows: int) -> None:
+        """Every number from 0 on is there once, with its root."""
+        found = self.query(
+            "SELECT COUNT(*), COUNT(DISTINCT n), MIN(n), MAX(n), SUM(root = SQRT(n)) FROM numbers"
+        )
+        assert found == [(rows, rows, 0, rows - 1, rows)]
+
     def job(self, *, port: int | None = None, **keys: Any) -> str:
         """A store's TOML file."""
         host, own_port, user, password = self.server
@@ -73,6 +94,64 @@ class MySQLDatabase:
         ]
         lines += [f"{k} = {v!r}".replace("'", '"') for k, v in keys.items()]
         return "\n".join(lines)
+
+
+class RedisKeys:
+    """The keys of one test's own."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.prefix = f"enrgdaq_test_{uuid.uuid4().hex[:12]}"
+
+    def connect(self) -> "redis.Redis":
+        """A client."""
+        host, port, _, password = self.server
+        return redis.Redis(host=host, port=port, password=password or None, protocol=2)
+
+    def ask(self, *command: Any) -> Any:
+        """One command's answer."""
+        with contextlib.closing(self.connect()) as client:
+            return client.execute_command(*command)
+
+    def texts(self, key: str) -> list[str]:
+        """All of a list."""
+        return [text.decode() for text in self.ask("LRANGE", key, 0, -1)]
+
+    def job(self, *, port: int | None = None, **keys: Any) -> str:
+        """A store's TOML file."""
+        host, own_port, _, password = self.server
+        lines = ['daq_job_type = "DAQJobStoreRedis"', f'host = "{host}"']
+        lines.append(f"port = {port or own_port}")
+        if password:
+            lines.append(f'password = "{password}"')
+        lines += [f"{k} = {v!r}".replace("'", '"') for k, v in keys.items()]
+        return "\n".join(lines)
+
+    section = "redis"
+    commit = b"EXEC\r\n"
+
+    @property
+    def settings(self) -> str:
+        """Keys of ``[store_config.redis]``."""
+        return f'key = "{self.prefix}.numbers"'
+
+    def count(self) -> int:
+        """Rows under the key ``numbers``; 0 while the server is away."""
+        with contextlib.suppress(redis.RedisError):
+            return int(self.ask("LLEN", f"{self.prefix}.numbers.n"))
+        return 0
+
+    def assert_each_once(self, rows: int) -> None:
+        """Every number from 0 on is there once, in order, with its root."""
+        assert [int(t) for t in self.texts(f"{self.prefix}.numbers.n")] == list(range(rows))
+        roots = [float(t) for t in self.texts(f"{self.prefix}.numbers.root")]
+        assert roots == [math.sqrt(n) for n in range(rows)]
+
+    def remove(self) -> None:
+        """Remove all keys of the test, and what stores keep about them."""
+        with contextlib.closing(self.connect()) as client:
+            for key in [*client.scan_iter(f"*{self.prefix}*")]:
+                client.delete(key)
 
 
 def found_server(variable: str, default: str) -> Server:
@@ -209,6 +288,20 @@ def private_mariadb(folder: Path) -> Iterator[tuple[PrivateServer, MySQLDatabase
         process.kill()
 
 
+@contextlib.contextmanager
+def private_redis(folder: Path) -> Iterator[tuple[PrivateServer, RedisKeys]]:
+    """A Redis of the test's own that keeps what it has acknowledged."""
+    port = free_port()
+    command = [needs_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1"]
+    command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always"]
+    process = PrivateServer(command, port, folder / "redis.log")
+    process.start()
+    try:
+        yield process, RedisKeys(Server("127.0.0.1", port))
+    finally:
+        process.kill()
+
+
 class Line:
     """A TCP line to a server, which a test may cut, or rob of an answer."""
 
@@ -220,7 +313,8 @@ class Line:
         self._lock = threading.Lock()
         self._is_cut = False
         self._is_closed = False
-        self._swallow: Callable[[bytes], bool] | None = None
+        self._swallow: bytes | None = None
+        self._late_seconds = 0.0
         self.swallowed = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -233,10 +327,14 @@ class Line:
         """Take connections again."""
         self._is_cut = False
 
-    def swallow_answer_to(self, is_it: Callable[[bytes], bool]) -> None:
-        """Hand the next such request to the server, and end the line before its answer."""
+    def swallow_answer_to(self, ending: bytes, *, late_seconds: float = 0.0) -> None:
+        """End the line at the next request that ends so, and hand it to the server all the same.
+
+        ``late_seconds``: only so much later, when the client may be back on a new line.
+        """
         self.swallowed.clear()
-        self._swallow = is_it
+        self._late_seconds = late_seconds
+        self._swallow = ending
 
     def close(self) -> None:
         """End everything."""
@@ -288,10 +386,11 @@ class Line:
     def _carry(self, source: socket.socket, sink: socket.socket, is_request: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
-                if is_request and self._swallow is not None and self._swallow(data):
+                if is_request and self._swallow and data.endswith(self._swallow):
                     self._swallow = None
                     # The client's end goes first, so that no answer can reach it.
                     source.shutdown(socket.SHUT_RDWR)
+                    time.sleep(self._late_seconds)
                     sink.sendall(data)
                     sink.shutdown(socket.SHUT_WR)
                     self.swallowed.set()

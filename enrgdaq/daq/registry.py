@@ -33,6 +33,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "DAQJobStoreMemory": "enrgdaq.daq.jobs.store.memory",
     "DAQJobStoreMySQL": "enrgdaq.daq.jobs.store.mysql",
     "DAQJobStoreRaw": "enrgdaq.daq.jobs.store.raw",
+    "DAQJobStoreRedis": "enrgdaq.daq.jobs.store.redis",
     "DAQJobTest": "enrgdaq.daq.jobs.test_job",
 }
 

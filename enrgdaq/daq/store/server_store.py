@@ -96,6 +96,8 @@ class DAQJobServerStore(DAQJobStore, Generic[ConnectionT]):
         connection = self._connection()
         try:
             self.write(connection, self._kept)
+        except ServerAwayError as error:
+            raise self._link.lost(error) from error
         except self.server_errors as error:
             raise self._link.lost(error) from error
         self._kept.clear()

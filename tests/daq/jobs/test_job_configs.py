@@ -14,6 +14,7 @@ from enrgdaq.daq.jobs.replay import DAQJobReplay
 from enrgdaq.daq.jobs.serial_line import DAQJobSerial
 from enrgdaq.daq.jobs.simulated_detector import DAQJobSimulatedDetector
 from enrgdaq.daq.jobs.store.mysql import DAQJobStoreMySQL
+from enrgdaq.daq.jobs.store.redis import DAQJobStoreRedis
 from enrgdaq.daq.jobs.test_job import DAQJobTest
 from enrgdaq.daq.models import DAQJobConfig
 from enrgdaq.models import SupervisorConfig
@@ -28,12 +29,14 @@ JOBS: dict[str, type[DAQJob]] = {
         DAQJobReplay,
         DAQJobSimulatedDetector,
         DAQJobStoreMySQL,
+        DAQJobStoreRedis,
     )
 }
 FILES = [
     *(f"examples/{name}.toml" for name in ("test_job", "pc_metrics", "serial", "replay")),
     "examples/simulated_detector.toml",
     "examples/store_mysql.toml",
+    "examples/store_redis.toml",
     "detector.toml",
     "pc_metrics.toml",
 ]
@@ -41,7 +44,8 @@ FILES = [
 
 @pytest.mark.parametrize("name", FILES)
 def test_shipped_files_are_valid(name, monkeypatch):
-    monkeypatch.setenv("ENRGDAQ_MYSQL_PASSWORD", "x")
+    for server in ("MYSQL", "REDIS"):
+        monkeypatch.setenv(f"ENRGDAQ_{server}_PASSWORD", "x")
     text = (CONFIGS / name).read_text()
     raw = tomllib.loads(text)
     config_type = JOBS[raw["daq_job_type"]].config_type

@@ -55,3 +55,7 @@ class ControlTimeoutError(ControlError):
 
 class StoreError(EnrgdaqError):
     """A store cannot write, or what it finds on disk cannot be continued."""
+
+
+class ServerAwayError(StoreError):
+    """A store's server does not answer, or cannot take rows now; begins with its address."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import MySQLDatabase, RedisKeys, found_server, own_database
 from tests.system.node import Node
 
 
@@ -35,3 +36,19 @@ def needs_real_files() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail("km3net-testdata is not installed; run: uv sync --group realdata")
         pytest.skip("km3net-testdata is not installed")
+
+
+@pytest.fixture
+def mysql() -> Iterator[MySQLDatabase]:
+    """A database of the test's own on the server that is there."""
+    server = found_server("ENRGDAQ_TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/")
+    with own_database(server) as database:
+        yield database
+
+
+@pytest.fixture
+def redis_keys() -> Iterator[RedisKeys]:
+    """Keys of the test's own on the server that is there."""
+    keys = RedisKeys(found_server("ENRGDAQ_TEST_REDIS_URL", "redis://127.0.0.1:6379/"))
+    yield keys
+    keys.remove()

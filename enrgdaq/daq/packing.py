@@ -19,7 +19,10 @@ from enrgdaq.daq.store.models import (
     DAQJobMessageStorePyArrow,
     DAQJobMessageStoreRaw,
     DAQJobMessageStoreTabular,
+    DAQJobStoreConfigMySQL,
+    DAQJobStoreConfigRedis,
 )
+from enrgdaq.daq.store.names import check_column_names, check_redis_key, check_table_name
 from enrgdaq.daq.store.paths import check_file_path, check_tag
 from enrgdaq.errors import CodecError
 from enrgdaq.transport import codec
@@ -238,6 +241,12 @@ def _make_envelope(message: DAQJobMessageStore) -> Envelope:
     for settings in message.store_config.backends():
         if isinstance(settings, FILE_BACKENDS):
             check_file_path(settings.file_path)
+        elif isinstance(settings, DAQJobStoreConfigMySQL):
+            check_table_name(settings.table_name)
+            if isinstance(message, DAQJobMessageStoreTabular):
+                check_column_names(tuple(message.keys))
+        elif isinstance(settings, DAQJobStoreConfigRedis):
+            check_redis_key(settings.key)
     return Envelope(topics_of(message), codec.encode(_bare(message)))
 
 

@@ -33,8 +33,10 @@ BUILT_IN: Final[dict[str, str]] = {
     "DAQJobStoreCSV": "enrgdaq.daq.jobs.store.csv",
     "DAQJobStoreHDF5": "enrgdaq.daq.jobs.store.hdf5",
     "DAQJobStoreMemory": "enrgdaq.daq.jobs.store.memory",
+    "DAQJobStoreMySQL": "enrgdaq.daq.jobs.store.mysql",
     "DAQJobStoreROOT": "enrgdaq.daq.jobs.store.root",
     "DAQJobStoreRaw": "enrgdaq.daq.jobs.store.raw",
+    "DAQJobStoreRedis": "enrgdaq.daq.jobs.store.redis",
     "DAQJobTest": "enrgdaq.daq.jobs.test_job",
 }
 

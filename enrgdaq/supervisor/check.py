@@ -19,7 +19,14 @@ from enrgdaq.daq.models import DAQJobConfig
 from enrgdaq.daq.registry import load_class
 from enrgdaq.daq.spec import ClassRef
 from enrgdaq.daq.store.base import DAQJobStore, DAQJobStoreJobConfig
-from enrgdaq.daq.store.models import FILE_BACKENDS, STORE_TYPES, DAQJobStoreConfig
+from enrgdaq.daq.store.models import (
+    FILE_BACKENDS,
+    STORE_TYPES,
+    DAQJobStoreConfig,
+    DAQJobStoreConfigMySQL,
+    DAQJobStoreConfigRedis,
+)
+from enrgdaq.daq.store.names import check_redis_key, check_table_name
 from enrgdaq.daq.store.paths import check_file_path
 from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import ConfigurationError, EnrgdaqError, StoreError
@@ -193,7 +200,7 @@ def _check_one(request: _Request) -> _Result:
     stores = _store_configs(config)
     mistakes = [
         Mistake(file=request.file, key=key, text=str(error))
-        for key, error in _path_mistakes(stores)
+        for key, error in _name_mistakes(stores)
     ]
     if mistakes:
         return _Result(mistakes=mistakes)
@@ -241,16 +248,22 @@ def _store_configs(config: DAQJobConfig) -> dict[str, DAQJobStoreConfig]:
     return {n: value for n, value in found.items() if isinstance(value, DAQJobStoreConfig)}
 
 
-def _path_mistakes(stores: dict[str, DAQJobStoreConfig]) -> list[tuple[str, StoreError]]:
+def _name_mistakes(stores: dict[str, DAQJobStoreConfig]) -> list[tuple[str, StoreError]]:
     found: list[tuple[str, StoreError]] = []
     for name, store in stores.items():
         for settings in store.backends():
-            if not isinstance(settings, FILE_BACKENDS):
-                continue
+            key = "file_path"
             try:
-                check_file_path(settings.file_path)
+                if isinstance(settings, FILE_BACKENDS):
+                    check_file_path(settings.file_path)
+                elif isinstance(settings, DAQJobStoreConfigMySQL):
+                    key = "mysql.table_name"
+                    check_table_name(settings.table_name)
+                elif isinstance(settings, DAQJobStoreConfigRedis):
+                    key = "redis.key"
+                    check_redis_key(settings.key)
             except StoreError as error:
-                found.append((f"{name}.file_path", error))
+                found.append((f"{name}.{key}", error))
     return found
 
 

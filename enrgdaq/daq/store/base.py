@@ -1,7 +1,9 @@
 """DAQJobStore: batches messages, makes them durable, and only then lets go of them."""
 
 import csv
+import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
@@ -10,11 +12,11 @@ from msgspec import Meta
 
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.host import ProcessHost
-from enrgdaq.daq.models import DAQJobConfig, DAQJobMessage
+from enrgdaq.daq.models import DAQJobConfig, DAQJobMessage, DAQJobStopError
 from enrgdaq.daq.store.journal import Position
 from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfigBase
 from enrgdaq.daq.topics import Topic
-from enrgdaq.errors import NameInUseError, StoreError, TransportError
+from enrgdaq.errors import NameInUseError, ServerAwayError, StoreError, TransportError
 from enrgdaq.transport.bell import LOOK_SECONDS
 from enrgdaq.transport.lock import NameLock
 from enrgdaq.transport.memory import MEGABYTE
@@ -23,6 +25,8 @@ from enrgdaq.transport.ring import RingReader
 _RETRY_SECONDS: Final = 1.0
 _LOCK_WAIT_SECONDS: Final = 2.0  # the process before this one may still be dying
 _LOOKS_A_RING: Final = 64  # at what is held and at the clock, which costs as much as a message
+_SERVER_RETRY_SECONDS: Final = 0.2  # a look at the connection, which is made elsewhere
+_LAST_TRIES_SECONDS: Final = 2.0  # for a server that is away when the store is told to stop
 _WARN_SECONDS: Final = 60.0
 
 
@@ -59,9 +63,13 @@ class DAQJobStore(DAQJob):
         """Where the message at hand comes from."""
         self.sent_ns = 0
         """When the message at hand was published, ns since 1970 in UTC."""
+        self.put_aside: Callable[[str], None] = _refuse
+        """Puts the message at hand into a file of its own, with a reason, and passes it. A
+        store may keep this and call it until the flush after."""
         self._pending = False
         self._pending_bytes = 0
         self._flushed_at = time.monotonic()
+        self._give_up_at: float | None = None
         self._warn_after = 0.0
         self._folder_lock: NameLock | None = None
 
@@ -76,7 +84,10 @@ class DAQJobStore(DAQJob):
         raise TypeError(f"{type(self).__name__} must define store()")
 
     def flush(self) -> None:
-        """Make all that was kept durable. ``OSError`` of a full or lost disk is tried again."""
+        """Make all that was kept durable.
+
+        ``OSError`` of a full or lost disk, and :class:`ServerAwayError`, are tried again.
+        """
         raise TypeError(f"{type(self).__name__} must define flush()")
 
     def tend(self) -> None:
@@ -102,11 +113,12 @@ class DAQJobStore(DAQJob):
             for source, reader, record, message in stream.read():
                 self.position = Position(source.uuid, record.end)
                 self.sent_ns = record.timestamp_ns
+                self.put_aside = functools.partial(stream.put_aside, source, record)
                 try:
                     self.handle_message(message)
                 except (StoreError, pa.ArrowException, UnicodeError, csv.Error) as error:
                     # The fault of this message alone: the others do not wait for it.
-                    stream.put_aside(source, record, str(error))
+                    self.put_aside(str(error))
                 self._pending = True
                 self._pending_bytes += record.end - record.start
                 if self._pending_bytes < look_again:
@@ -177,29 +189,51 @@ class DAQJobStore(DAQJob):
         while True:
             try:
                 self.flush()
+            except ServerAwayError as error:
+                self._wait_for_server(error)
+                continue
             except (OSError, StoreError) as error:
                 # A full or lost disk, a folder without permission, a broken journal: each is
                 # mended by somebody, and until then the rows wait in the rings.
-                self._say_waiting(error)
+                reason = str(error)
+                if isinstance(error, OSError):
+                    reason = f"{error.filename or self.out_dir}: {error.strerror}"
+                self._say_waiting("disk", reason)
                 self._watchdog.reset()
                 # Not self.sleep(): told to stop, a store still tries as long as it may.
                 time.sleep(_RETRY_SECONDS if not self.stopping else _RETRY_SECONDS / 5)
                 continue
+            self._give_up_at = None
             if self._warn_after:
                 self._warn_after = 0.0
                 self.set_condition("")
                 self.log.warning("writing again")
             return
 
-    def _say_waiting(self, error: OSError | StoreError) -> None:
-        reason = str(error)
-        if isinstance(error, OSError):
-            reason = f"{error.filename or self.out_dir}: {error.strerror}"
-        self.set_condition(f"waiting for disk: {reason}")
+    def _wait_for_server(self, error: ServerAwayError) -> None:
+        """Wait a little. Raises :class:`DAQJobStopError` when that takes too long for a stop."""
+        self._say_waiting("server", str(error))
+        self._watchdog.reset()
+        now = time.monotonic()
+        if self.stopping:
+            self._give_up_at = self._give_up_at or now + _LAST_TRIES_SECONDS
+            if now >= self._give_up_at:
+                # Rings that are still owed are kept by the supervisor for the next start.
+                raise DAQJobStopError("its server is away; the next start goes on with its rows")
+        time.sleep(_SERVER_RETRY_SECONDS)
+
+    def _say_waiting(self, what: str, reason: str) -> None:
+        self.set_condition(
+            f"waiting for {what} {reason}" if what == "server" else f"waiting for {what}: {reason}"
+        )
         now = time.monotonic()
         if now >= self._warn_after:
             self._warn_after = now + _WARN_SECONDS
             self.log.error("cannot write: %s; the rows wait in the rings until it can", reason)
+
+
+def _refuse(reason: str) -> None:
+    raise StoreError(reason)
 
 
 def _is_half_held(reader: RingReader) -> bool:

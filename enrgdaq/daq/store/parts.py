@@ -14,6 +14,9 @@ import pyarrow as pa
 from enrgdaq.daq.store.files import Place
 from enrgdaq.errors import StoreError
 
+OPTIONAL: Final = {b"optional": b"1"}
+"""Metadata of a field that rows may leave out: a database column with a default."""
+
 _MOST_PARTS: Final = 1_000
 
 
@@ -63,6 +66,10 @@ class Parts(Generic[Place]):
         """The place was closed: look again when it is needed."""
         self._schemas.pop(place, None)
 
+    def forget_all(self) -> None:
+        """Look again at all places: somebody else may have changed them."""
+        self._schemas.clear()
+
     def _warn(self, first: Place, where: Place, schema: pa.Schema, producer: str) -> None:
         before, owner = self._schemas[first]
         if owner != producer:
@@ -89,10 +96,17 @@ class Parts(Generic[Place]):
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table | None:
-    """The table in exactly these columns and types; ``None`` if that would change a value."""
+    """The table in these columns and types; ``None`` if that would change a value.
+
+    Columns that are marked :data:`OPTIONAL` are left out when the table has none.
+    """
     if table.schema.equals(schema):
         return table
-    if sorted(table.column_names) != sorted(schema.names):
+    names = set(table.column_names)
+    schema = pa.schema(
+        [field for field in schema if field.name in names or not _is_optional(field)]
+    )
+    if sorted(names) != sorted(schema.names):
         return None
     columns = []
     for field in schema:
@@ -139,6 +153,10 @@ def _holds(wide: pa.DataType, narrow: pa.DataType) -> bool:
 
 def _holds_or_is(wide: pa.DataType, narrow: pa.DataType) -> bool:
     return wide == narrow or _holds(wide, narrow)
+
+
+def _is_optional(field: pa.Field) -> bool:
+    return bool(field.metadata and field.metadata.get(b"optional") == OPTIONAL[b"optional"])
 
 
 def _is_text(kind: pa.DataType) -> bool:

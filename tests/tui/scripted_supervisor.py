@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import threading
+from logging import getLevelNamesMapping
 from pathlib import Path
 
 import zmq
@@ -193,8 +194,15 @@ class ScriptedSupervisor:
             case protocol.GetSnapshot():
                 self.asked_snapshots += 1
                 return self.snapshot
-            case protocol.GetLogs(after=after, limit=limit):
-                later = [line for line in self.lines if line.number > after]
+            case protocol.GetLogs(after=after, limit=limit, job=name, level=level):
+                grades = getLevelNamesMapping()
+                later = [
+                    line
+                    for line in self.lines
+                    if line.number > after
+                    and name in {None, line.job}
+                    and grades[line.level] >= grades[level]
+                ]
                 return protocol.Logs(lines=later[-limit:] if after < 0 else later[:limit])
             case protocol.GetJobDetails(job=name):
                 return self._details(name)

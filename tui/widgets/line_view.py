@@ -21,7 +21,7 @@ from tui.model import Model
 
 MEANINGS = (
     *("plain", "dim", "bold", "good", "info", "warn", "bad"),
-    *("title", "title-hot", "graph", "cursor"),
+    *("title", "title-hot", "group", "graph", "faint", "found", "cursor"),
     *("band-good", "band-info", "band-warn", "band-bad"),
 )
 

@@ -159,6 +159,7 @@ class ScriptedSupervisor:
         self.lines = lines(20)
         self.details_text = "daq_job_type = 'DAQJobTest'\n"
         self.refusal = ""
+        self.refusal_of_logs = ""
         self.is_mute = False
         self.asked_snapshots = 0
         self.commands: list[tuple[str, str]] = []
@@ -195,6 +196,8 @@ class ScriptedSupervisor:
                 self.asked_snapshots += 1
                 return self.snapshot
             case protocol.GetLogs(after=after, limit=limit, job=name, level=level):
+                if self.refusal_of_logs and name is not None:
+                    return protocol.Refused(reason=self.refusal_of_logs)
                 grades = getLevelNamesMapping()
                 later = [
                     line

@@ -104,6 +104,7 @@ class MainScreen(Screen[None]):
                 view.topic_filter = clean(text)
             else:
                 view.job_filter = clean(text)
+                self.jobs.seek()
             self._redraw()
 
         def end(text: str | None) -> None:

@@ -42,15 +42,15 @@ def actions(*, readonly: bool) -> list[Choice]:
 
 
 def matching(choices: list[Choice], wanted: str) -> list[Choice]:
-    """Those that contain every word; names that begin with the first word come first."""
+    """Those that contain every word; names that begin with them come first."""
     words = wanted.casefold().split()
     found = [
         choice
         for choice in choices
         if all(word in f"{choice.name} {choice.keys}".casefold() for word in words)
     ]
-    if words:
-        found.sort(key=lambda choice: not choice.name.casefold().startswith(words[0]))
+    begin = " ".join(words)
+    found.sort(key=lambda choice: not choice.name.casefold().startswith(begin))
     return found[:SHOWN_AT_MOST]
 
 

@@ -59,7 +59,6 @@ def _figures(node: SupervisorStatus) -> list[tuple[str, str, str]]:
         ("disk ", f"{formats.size(free)} free", "bad" if free < LITTLE_DISK else "plain"),
         ("memory ", f"{formats.size(node.memory_free_bytes)} free", "plain"),
         ("version ", node.version, "dim"),
-        ("pid ", str(node.pid), "dim"),
     ]
     if node.log_dropped:
         figures.insert(3, ("log dropped ", formats.count(node.log_dropped), "warn"))

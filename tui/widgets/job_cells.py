@@ -29,7 +29,7 @@ STALE = ("S", "STALE", "warn")
 
 
 class Column(NamedTuple):
-    """Widths in cells. ``order`` names the order by this column; ``rank`` 1 is left out last.
+    """Widths in cells, one more than the heading. ``order`` names the order by this column; ``rank`` 1 is left out last.
 
     ``sum`` adds the figures of a group up; None leaves its cell empty.
     """
@@ -101,11 +101,11 @@ COLUMNS = (
     Column("in", "in/s", "in msg/s", 6, 9, 1, _in, _sum_in),
     Column("out", "out/s", "out msg/s", 6, 10, 1, _out, _sum_out),
     Column("age", "age", "age", 4, 5, 2, _age),
-    Column("cpu", "cpu%", "cpu %", 4, 6, 4, _cpu, _sum_cpu),
+    Column("cpu", "cpu%", "cpu %", 5, 6, 4, _cpu, _sum_cpu),
     Column("memory", "MB", "mem MB", 5, 7, 5, _memory, _sum_memory),
-    Column("restarts", "rst", "restarts", 3, 9, 3, _restarts),
-    Column("backpressure", "bp s", "backpr. s", 4, 10, 6, _backpressure),
-    Column("lost", "lost", "lost", 4, 6, 3, _lost),
+    Column("restarts", "rst", "restarts", 4, 9, 3, _restarts),
+    Column("backpressure", "bp s", "backpr. s", 5, 10, 6, _backpressure),
+    Column("lost", "lost", "lost", 5, 6, 3, _lost),
 )
 
 
@@ -147,7 +147,8 @@ def headings(at: Table, name: str, view: View, symbols: Symbols) -> str:
         if view.show_bytes and column.order in {"in", "out"}:
             text = f"{column.order} B/s" if at.is_wide else f"{column.order}B/s"
         if column.order == view.order:
-            text = fit(text, min(len(text), width - 1), "") + symbols.down
+            # Every heading has a cell left for this.
+            text += symbols.down
         cells.append(fit(text, width, symbols.cut, right=True))
     return " ".join(cells)
 

@@ -77,6 +77,12 @@ class JobTable(CursorLines):
         """Hide the jobs of a kind, or show them."""
         self.fold(on)
 
+    def seek(self) -> None:
+        """Leave a group for the first job that a filter has found."""
+        self.redraw()
+        if self.chosen is None and self._rows:
+            self.choose(self._keys[self.nearest(0)])
+
     def next_problem(self) -> bool:
         """The cursor to the next job that has one; False if none has."""
         view = self.model.view

@@ -126,6 +126,13 @@ class CursorLines(ScrollLines):
         mark = Span(self.model.symbols.cursor, "info") if here else Span(" ")
         return Line([mark, *self.row(index, width - 1)], over="cursor" if here else "")
 
+    def redraw(self) -> None:
+        """Also a list that cannot be seen has a cursor that commands are about."""
+        if self.is_attached and not self.size.width:
+            self.prepare(0)
+            self._find()
+        super().redraw()
+
     def in_sight(self, width: int, height: int) -> list[Line]:
         """Keeps the cursor on its key and in sight."""
         self._find()

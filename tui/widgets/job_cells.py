@@ -29,8 +29,9 @@ STALE = ("S", "STALE", "warn")
 
 
 class Column(NamedTuple):
-    """Widths in cells, one more than the heading. ``order`` names the order by this column; ``rank`` 1 is left out last.
+    """Widths in cells, one more than the heading.
 
+    ``order`` names the order by this column; ``rank`` 1 is left out last.
     ``sum`` adds the figures of a group up; None leaves its cell empty.
     """
 

@@ -24,7 +24,7 @@ from tui.screens.help import HelpScreen
 from tui.screens.leave import LeaveScreen
 from tui.screens.main import MainScreen
 from tui.screens.stopping import StoppingScreen
-from tui.theme import THEMES
+from tui.theme import SIXTEEN, THEMES
 from tui.widgets.keybar import KeyBar
 from tui.widgets.line_view import LineView
 
@@ -69,10 +69,10 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Begin to ask."""
-        for theme in THEMES.values():
+        for theme in (*THEMES.values(), SIXTEEN):
             self.register_theme(theme)
         self.show_theme()
-        self.set_class(self.model.symbols.plain, "-plain")
+        self.set_class(self.model.symbols.plain or self._has_few_colours, "-plain")
         self.model.tick(self._clock())
         self.link.start(self._note_arrival)
         self.set_interval(TICK_SECONDS, self.tick)
@@ -163,11 +163,16 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def show_theme(self) -> None:
         """Put the chosen colours on."""
-        self.theme = THEMES.get(self.model.view.theme, THEMES["dark"]).name
+        chosen = THEMES.get(self.model.view.theme, THEMES["dark"])
+        self.theme = SIXTEEN.name if self._has_few_colours else chosen.name
 
     def on_main_screen_said(self, message: MainScreen.Said) -> None:
         """What came of a key."""
         self._say(message.text, message.meaning)
+
+    @property
+    def _has_few_colours(self) -> bool:
+        return self.console.color_system == "standard"
 
     @property
     def _is_ending(self) -> bool:

@@ -85,7 +85,7 @@ ACTIONS = (
         "exclamation_mark",
         "!",
         "problem",
-        "jobs with problems first, and the cursor on the next one; esc ends it",
+        "the next job with a problem; they stand first until esc",
         Scope.VIEW,
         rank=7,
     ),

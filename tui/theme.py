@@ -28,6 +28,7 @@ THEMES = {
             "found": "#6a5518",
             "band-good": "#1d6b3f",
             "band-info": "#1f5a8a",
+            "band-warn": "#e3ac45",
             "band-bad": "#c0272d",
         },
     ),
@@ -56,7 +57,40 @@ THEMES = {
             "found": "#ffe08a",
             "band-good": "#1f7a45",
             "band-info": "#1f6299",
+            "band-warn": "#e3ac45",
             "band-bad": "#c0272d",
         },
     ),
 }
+
+SIXTEEN = Theme(
+    name="enrgdaq-sixteen",
+    # The very colours of a terminal that has no others: anything else would be rounded to grey.
+    primary="#55ffff",
+    secondary="#55ffff",
+    accent="#55ffff",
+    foreground="#aaaaaa",
+    background="#000000",
+    surface="#000000",
+    panel="#0000aa",
+    success="#55ff55",
+    warning="#ffff55",
+    error="#ff5555",
+    dark=True,
+    variables={
+        "strong": "#ffffff",
+        "dim": "#aaaaaa",
+        "faint": "#555555",
+        "title": "#aaaaaa",
+        "graph": "#00aaaa",
+        "cursor": "#aaaaaa",
+        "hot": "#0000aa",
+        "hot-text": "#ffffff",
+        "found": "#aa5500",
+        "band-good": "#00aa00",
+        "band-info": "#0000aa",
+        "band-warn": "#aa5500",
+        "band-bad": "#aa0000",
+    },
+)
+"""Dark, whatever is chosen."""

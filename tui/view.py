@@ -1,12 +1,14 @@
 """What the user has chosen to look at, and how."""
 
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from enrgdaq.control.protocol import Level
 
 C = TypeVar("C", bound=str)
+
+Theme = Literal["dark", "light"]
 
 ALL_TOPICS = ""
 SPANS = (60, 120, 300, 900, 3600)
@@ -18,7 +20,7 @@ ORDERS = ("name", "problems", "in", "out", "age", "cpu", "memory", "restarts", "
 class View(Struct, kw_only=True):
     """Plain values only: a later console that is given them shows the same."""
 
-    theme: str = "dark"
+    theme: Theme = "dark"
     is_local_time: bool = False
     show_bytes: bool = False
     large: str = ""
@@ -36,7 +38,7 @@ class View(Struct, kw_only=True):
     topic_filter: str = ""
     compared: list[str] = field(default_factory=list)
     """Topics with a graph each; empty: the chosen one, and as many others as there is room for."""
-    span_seconds: int = 120
+    span_seconds: Annotated[int, Meta(ge=SPANS[0], le=SPANS[-1])] = 120
     log_of_job: bool = False
     """Only the lines of the chosen job."""
     log_level: Level = "DEBUG"

@@ -5,7 +5,7 @@ from tui.history import ceiling as nice_ceiling
 from tui.history import columns
 from tui.model import Model
 from tui.view import ALL_TOPICS
-from tui.widgets.fitting import fit
+from tui.widgets.fitting import fit, fit_end
 from tui.widgets.line_view import Line, LineView, Span
 
 AXIS = 7  # cells left of the plot
@@ -97,7 +97,7 @@ class RateGraphs(LineView):
         if width - len(whole) - 3 < len(name) and height >= LEAST_HEIGHT:
             short = next((text for text in (whole, whole[4:]) if len(text) < width), rates[0])
             return [
-                Line([Span(fit(name, width, cut), "title")]),
+                Line([Span(fit_name(name, width, cut), "title")]),
                 Line([Span(fit(f" {short}", width, cut), "dim")]),
             ]
         # As much as can stand beside most of the name.
@@ -110,7 +110,7 @@ class RateGraphs(LineView):
             ),
             one.split()[0],
         )
-        text = fit(name, max(0, width - len(figures) - 2), cut) + f" {figures} "
+        text = fit_name(name, max(0, width - len(figures) - 2), cut) + f" {figures} "
         return [Line([Span(fit(text, width, cut), "title")])]
 
     def _row(self, heights: list[float | None], top: float, row: int, rows: int) -> Line:
@@ -143,6 +143,11 @@ class RateGraphs(LineView):
             if count >= 20 or text == end:
                 marks[place : place + len(text)] = text
         return Line([Span(f"{unit:>{AXIS - 1}}{symbols.axis}" + "".join(marks[:count]), "dim")])
+
+
+def fit_name(name: str, width: int, cut: str) -> str:
+    """A mark and a topic: names begin alike, so it is their end that stays."""
+    return fit(name[:1] + fit_end(name[1:], max(0, width - 1), cut), width, "")
 
 
 def _short(seconds: float) -> str:

@@ -4,7 +4,7 @@ from tui import formats
 from tui.commands import Scope, bindings
 from tui.model import Model
 from tui.view import ALL_TOPICS
-from tui.widgets.fitting import fit
+from tui.widgets.fitting import fit, fit_end
 from tui.widgets.line_view import Span
 from tui.widgets.scroll_lines import CursorLines
 
@@ -44,7 +44,7 @@ class TopicList(CursorLines):
         quiet = "plain" if messages else "dim"
         return [
             Span(symbols.mark if is_marked else " ", "info"),
-            Span(fit(key or "all topics", name, symbols.cut), quiet),
+            Span(fit(fit_end(key or "all topics", name, symbols.cut), name, ""), quiet),
             Span(f"  {formats.number(messages):>5}", quiet),
             Span(f"  {formats.number(size):>6} ", "dim"),
         ]

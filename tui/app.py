@@ -24,7 +24,7 @@ from tui.screens.help import HelpScreen
 from tui.screens.leave import LeaveScreen
 from tui.screens.main import MainScreen
 from tui.screens.stopping import StoppingScreen
-from tui.theme import THEME
+from tui.theme import SIXTEEN, THEMES
 from tui.widgets.keybar import KeyBar
 from tui.widgets.line_view import LineView
 
@@ -55,7 +55,7 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         self.link = link
         self.model = model
         self._clock = clock
-        self._main = MainScreen(model)
+        self._main = MainScreen(model, link.read_log)
         self._pending: set[str] = set()
         self._said_gone = False
 
@@ -63,11 +63,16 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         """The panels."""
         return self._main
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The style sheet is read before a theme is chosen."""
+        return THEMES["dark"].variables
+
     def on_mount(self) -> None:
         """Begin to ask."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
-        self.set_class(self.model.symbols.plain, "-plain")
+        for theme in (*THEMES.values(), SIXTEEN):
+            self.register_theme(theme)
+        self.show_theme()
+        self.set_class(self.model.symbols.plain or self._has_few_colours, "-plain")
         self.model.tick(self._clock())
         self.link.start(self._note_arrival)
         self.set_interval(TICK_SECONDS, self.tick)
@@ -115,7 +120,9 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
     def action_details(self) -> None:
         """All about the chosen job."""
         chosen = self._main.jobs.chosen
-        if self.screen is self._main and chosen is not None:
+        if self.screen is self._main and chosen is None:
+            self._main.jobs.fold()
+        elif self.screen is self._main and chosen is not None:
             self.model.details, self.model.details_error = None, ""
             self.link.watch(chosen)
             self.push_screen(DetailsScreen(self.model, chosen), lambda _: self.link.watch(""))
@@ -133,23 +140,6 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         """Ask how to leave."""
         self.ask_how_to_leave()
 
-    def action_follow(self) -> None:
-        """Newest log lines."""
-        self._main.log_pane.follow()
-
-    def action_toggle_unit(self) -> None:
-        """Messages or bytes per second."""
-        self.model.show_bytes = not self.model.show_bytes
-        self._redraw()
-
-    def action_toggle_rings(self) -> None:
-        """Topics or rings."""
-        self._main.toggle_class("-rings")
-
-    def action_toggle_log(self) -> None:
-        """A large log or a small one."""
-        self._main.toggle_class("-large-log")
-
     def ask_how_to_leave(self) -> None:
         """The quit dialog, unless something is being asked already."""
         if isinstance(self.screen, LeaveScreen | StoppingScreen):
@@ -164,6 +154,25 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         if not self.model.readonly:
             choices.append((Outcome.STOPPED, "Stop acquisition"))
         self.push_screen(LeaveScreen(f"Leave {node.id}?", facts, choices), self._leave)
+
+    def action_toggle_theme(self) -> None:
+        """Light or dark."""
+        view = self.model.view
+        view.theme = "light" if view.theme == "dark" else "dark"
+        self.show_theme()
+
+    def show_theme(self) -> None:
+        """Put the chosen colours on."""
+        chosen = THEMES.get(self.model.view.theme, THEMES["dark"])
+        self.theme = SIXTEEN.name if self._has_few_colours else chosen.name
+
+    def on_main_screen_said(self, message: MainScreen.Said) -> None:
+        """What came of a key."""
+        self._say(message.text, message.meaning)
+
+    @property
+    def _has_few_colours(self) -> bool:
+        return self.console.color_system == "standard"
 
     @property
     def _is_ending(self) -> bool:
@@ -203,7 +212,9 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         job, snapshot = self.model.job(name), self.model.snapshot
         if job is None or snapshot is None:
             return
-        if self.model.is_old:
+        if self.model.is_frozen:
+            self._say("not now: the display is frozen (space lets it go)", "warn")
+        elif self.model.is_old:
             self._say("not now: what is shown is old", "warn")
         elif job.id in self._pending:
             self._say(f"{job.id}: the last command has not been answered yet", "warn")

@@ -82,6 +82,7 @@ def _console(options: argparse.Namespace, config: Path) -> int:
         attachment.socket_path,
         readonly=options.readonly,
         refresh_seconds=options.refresh_seconds,
+        theme=options.theme,
     )
     print(_farewell(ending.outcome.value, ending.supervisor, config, attachment.log_path))
     return ending.code
@@ -136,6 +137,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_refresh,
         default=0.5,
         help="how often to ask for news, 0.1 to 60 (default: 0.5)",
+    )
+    parser.add_argument(
+        "--theme",
+        choices=("dark", "light"),
+        help="colours for a dark or a light terminal (default: as it was last, at first dark)",
     )
     parser.add_argument("--version", action="version", version=f"ENRGDAQ {enrgdaq.__version__}")
     parser.add_argument("--export-svg", metavar="FILE", type=Path, help=argparse.SUPPRESS)

@@ -60,9 +60,15 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
-def utc(seconds: float) -> str:
-    """Time of day, UTC, of seconds since 1970."""
-    return time.strftime("%H:%M:%S", time.gmtime(seconds))
+def clock(seconds: float, *, is_local: bool) -> str:
+    """Time of day of seconds since 1970, in UTC or in this host's time."""
+    moment = time.localtime(seconds) if is_local else time.gmtime(seconds)
+    return time.strftime("%H:%M:%S", moment)
+
+
+def zone(seconds: float, *, is_local: bool) -> str:
+    """The name of the zone that :func:`clock` tells the time of."""
+    return time.strftime("%Z", time.localtime(seconds)) if is_local else "UTC"
 
 
 def utc_date(seconds: float) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from enrgdaq.control.protocol import Snapshot
 from tui.contact import Contact
+from tui.problems import GRAVE, tally
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ def health(
     if snapshot is None:
         return Health("info", "CONNECTING")
     node = snapshot.supervisor
+    counts = tally(snapshot.jobs)
+    if counts:
+        is_grave = any(problem in GRAVE for problem, _ in counts)
+        headline = "  ".join(f"{count} {problem.value.upper()}" for problem, count in counts)
+        return Health("bad" if is_grave else "warn", headline, "; ".join(node.problems))
     if node.problems:
         count = len(node.problems)
         word = "PROBLEM" if count == 1 else "PROBLEMS"

@@ -16,11 +16,13 @@ def cleaned(value: T) -> T:
         return cast(T, clean(value))
     if isinstance(value, list):
         return cast(T, [cleaned(item) for item in value])
+    if isinstance(value, dict):
+        return cast(T, {cleaned(name): cleaned(item) for name, item in value.items()})
     if isinstance(value, msgspec.Struct):
         fields = {}
         for name in value.__struct_fields__:
             before = getattr(value, name)
-            if isinstance(before, str | list | msgspec.Struct):
+            if isinstance(before, str | list | dict | msgspec.Struct):
                 fields[name] = cleaned(before)
         return cast(T, msgspec.structs.replace(value, **fields))
     return value

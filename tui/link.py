@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from enrgdaq.control.client import ControlClient
-from enrgdaq.control.protocol import JobDetails, LogLine, Snapshot
+from enrgdaq.control.protocol import JobDetails, Level, LogLine, Logs, Snapshot
 from enrgdaq.errors import ControlError, ControlTimeoutError, NotRunningError
 from tui.contact import Contact
 from tui.decisions import Order
@@ -54,9 +54,19 @@ class News:
     lines: list[LogLine] = field(default_factory=list)
     skipped: int = 0
     """Lines between the last one shown and ``lines`` that were not fetched."""
+    is_new_log: bool = False
+    """Other lines are wanted than before; those that were kept no longer count."""
     details: JobDetails | None = None
     details_error: str = ""
     results: list[Result] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class LogWish:
+    """Which lines of the log are fetched: of one job (empty: of all), from this level on."""
+
+    job: str = ""
+    level: Level = "DEBUG"
 
 
 class Link:
@@ -83,6 +93,7 @@ class Link:
         self._lock = threading.Lock()
         self._news: News | None = None
         self._watched = ""
+        self._wanted = self._last_wanted = LogWish()
         self._notify: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._work, name="control-link", daemon=True)
         self._stopping = False
@@ -115,6 +126,12 @@ class Link:
         """Fetch this job's details too, from now on; none if empty."""
         self._watched = job
         self._commands.put(None)
+
+    def read_log(self, wish: LogWish) -> None:
+        """Fetch these lines of the log, from now on."""
+        if wish != self._wanted:
+            self._wanted = wish
+            self._commands.put(None)
 
     def take(self) -> News | None:
         """What has come in, once."""
@@ -186,16 +203,29 @@ class Link:
         return news
 
     def _ask_log(self, client: ControlClient, news: News) -> None:
-        answer = client.logs(after=self._last_line, limit=LINES_PER_PULL)
+        wish = self._wanted
+        if wish != self._last_wanted:
+            self._last_wanted, self._last_line, news.is_new_log = wish, -1, True
+        answer = self._read_log(client, wish, self._last_line)
         news.skipped = answer.missed
         if self._last_line >= 0 and len(answer.lines) >= LINES_PER_PULL:
             # Too much to show line by line: go on with what is newest.
-            answer = client.logs(after=-1, limit=LINES_PER_PULL)
+            answer = self._read_log(client, wish, -1)
             if answer.lines:
                 news.skipped = max(0, answer.lines[0].number - self._last_line - 1)
         news.lines = [cleaned(line) for line in answer.lines]
         if news.lines:
             self._last_line = news.lines[-1].number
+
+    def _read_log(self, client: ControlClient, wish: LogWish, after: int) -> Logs:
+        job = self._real_names.get(wish.job, wish.job) or None
+        try:
+            return client.logs(after=after, limit=LINES_PER_PULL, job=job, level=wish.level)
+        except (NotRunningError, ControlTimeoutError):
+            raise
+        except ControlError:
+            # The job is no longer there.
+            return Logs(lines=[])
 
     def _ask_details(self, client: ControlClient, news: News) -> None:
         watched = self._watched
@@ -216,8 +246,10 @@ class Link:
             if self._news is not None:
                 # Not collected yet, but a command's result must not wait.
                 news.results = self._news.results + news.results
-                news.lines = self._news.lines + news.lines
-                news.skipped = self._news.skipped if self._news.lines else news.skipped
+                if not news.is_new_log:
+                    news.lines = self._news.lines + news.lines
+                    news.skipped = self._news.skipped if self._news.lines else news.skipped
+                    news.is_new_log = self._news.is_new_log
                 news.is_new_run = news.is_new_run or self._news.is_new_run
             self._news = news
         self._notify()

@@ -3,17 +3,16 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from enrgdaq.control.protocol import JobDetails, JobStatus, LogLine, Snapshot
+from enrgdaq.control.protocol import JobDetails, JobStatus, LogLine, Snapshot, TopicStatus
 from tui.contact import Contact
 from tui.health import Health, health
 from tui.history import History
-from tui.link import News
+from tui.link import LogWish, News
 from tui.symbols import UNICODE, Symbols
+from tui.view import ALL_TOPICS, View
 
-KEPT_LINES = 2000
+KEPT_LINES = 5000
 OLD_AFTER_SECONDS = 2.0
-ALL_TOPICS = ""
-KINDS = ("source", "processor", "store", "monitor")
 
 
 @dataclass
@@ -22,23 +21,31 @@ class Model:
 
     symbols: Symbols = UNICODE
     readonly: bool = False
+    view: View = field(default_factory=View)
     history: History = field(default_factory=History)
+    latest: Snapshot | None = None
+    """The newest answer, also while the display is frozen."""
     snapshot: Snapshot | None = None
+    """The one that is shown."""
+    is_frozen: bool = False
     contact: Contact = Contact.WAITING
     reason: str = ""
     answered_at: float | None = None
     silent_seconds: int | None = None
     """Whole seconds without an answer, once that is long enough to mention."""
     jobs: list[JobStatus] = field(default_factory=list)
-    """By kind, then by name: rows do not jump."""
+    topics: list[TopicStatus] = field(default_factory=list)
+    """By name: rows do not jump."""
+    rates: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Messages and bytes per second of each topic, and of all of them."""
     lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     lines_seen: int = 0
     """Lines ever taken in: tells a view how far its own have moved."""
     details: JobDetails | None = None
     details_error: str = ""
-    topic: str = ALL_TOPICS
-    show_bytes: bool = False
     started_at: float | None = None
+    _held: deque[LogLine] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+    _held_count: int = 0
 
     def apply(self, news: News, now: float) -> None:
         """Take in what came from the link."""
@@ -46,15 +53,14 @@ class Model:
         if news.answered_at is not None:
             self.answered_at = news.answered_at
         if news.is_new_run:
-            self.history = self.history if self.snapshot is None else History()
-            self.lines.clear()
+            self.history = self.history if self.latest is None else History()
+        if news.is_new_run or news.is_new_log:
+            self._drop_lines()
         if news.snapshot is not None:
-            self._apply_snapshot(news.snapshot)
-        if news.lines:
-            if news.skipped:
-                self._add(_gap(news.skipped, news.lines[0]))
-            for line in news.lines:
-                self._add(line)
+            self._note(news.snapshot)
+            if not self.is_frozen or self.snapshot is None:
+                self._show(news.snapshot)
+        self._take_lines(news)
         if news.details is not None or news.details_error:
             self.details, self.details_error = news.details, news.details_error
         self.tick(now)
@@ -67,6 +73,21 @@ class Model:
         silence = now - since
         self.silent_seconds = int(silence) if silence >= OLD_AFTER_SECONDS else None
 
+    def freeze(self, on: bool) -> None:
+        """Hold what is shown, or show what has come in meanwhile."""
+        self.is_frozen = on
+        if on:
+            return
+        if self.latest is not None:
+            self._show(self.latest)
+        lost = self._held_count - len(self._held)
+        if lost:
+            self._add(_gap(lost, self._held[0], "not kept while the display was frozen"))
+        for line in self._held:
+            self._add(line)
+        self._held.clear()
+        self._held_count = 0
+
     @property
     def is_old(self) -> bool:
         """Whether what is shown no longer tells how things are."""
@@ -74,36 +95,65 @@ class Model:
 
     @property
     def health(self) -> Health:
-        """What the band at the top says."""
-        return health(self.snapshot, self.contact, self.reason, self.silent_seconds)
+        """What the band at the top says: never frozen."""
+        return health(self.latest, self.contact, self.reason, self.silent_seconds)
+
+    @property
+    def wish(self) -> LogWish:
+        """Which lines of the log are wanted."""
+        view = self.view
+        return LogWish(job=view.job if view.log_of_job else "", level=view.log_level)
 
     def job(self, name: str | None) -> JobStatus | None:
         """The job of this name, if it is there now."""
         return next((job for job in self.jobs if job.id == name), None)
 
-    def _apply_snapshot(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
-        self.jobs = sorted(snapshot.jobs, key=lambda job: (_rank(job.kind), job.id))
+    def _note(self, snapshot: Snapshot) -> None:
+        self.latest = snapshot
         node = snapshot.supervisor
         rates = [(topic.topic, topic.rate_messages, topic.rate_bytes) for topic in snapshot.topics]
         self.history.add(node.now, [(ALL_TOPICS, node.rate_messages, node.rate_bytes), *rates])
-        if self.topic not in {ALL_TOPICS, *(topic.topic for topic in snapshot.topics)}:
-            self.topic = ALL_TOPICS
+
+    def _show(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        node, view = snapshot.supervisor, self.view
+        self.jobs = sorted(snapshot.jobs, key=lambda job: job.id)
+        self.topics = sorted(snapshot.topics, key=lambda topic: topic.topic)
+        self.rates = {ALL_TOPICS: (node.rate_messages, node.rate_bytes)}
+        self.rates |= {one.topic: (one.rate_messages, one.rate_bytes) for one in self.topics}
+        if view.topic not in self.rates:
+            view.topic = ALL_TOPICS
+        view.compared = [topic for topic in view.compared if topic in self.rates]
+
+    def _take_lines(self, news: News) -> None:
+        lines = news.lines
+        if lines and news.skipped:
+            # With a filter nobody knows how many of the numbers were lines of it.
+            few = "" if self.wish == LogWish() else "up to "
+            lines = [_gap(news.skipped, lines[0], "not shown here", few), *lines]
+        # Lines that somebody has just asked for are not kept from him.
+        if self.is_frozen and not news.is_new_log:
+            self._held += lines
+            self._held_count += len(lines)
+            return
+        for line in lines:
+            self._add(line)
+
+    def _drop_lines(self) -> None:
+        self.lines.clear()
+        self._held.clear()
+        self._held_count = 0
 
     def _add(self, line: LogLine) -> None:
         self.lines.append(line)
         self.lines_seen += 1
 
 
-def _rank(kind: str) -> int:
-    return KINDS.index(kind) if kind in KINDS else len(KINDS)
-
-
-def _gap(skipped: int, following: LogLine) -> LogLine:
+def _gap(skipped: int, following: LogLine, why: str, few: str = "") -> LogLine:
     return LogLine(
         number=following.number - 1,
         time=following.time,
         level="",
         job="",
-        text=f"{skipped} lines not shown here: they are in the log file",
+        text=f"{few}{skipped} lines {why}: they are in the log file",
     )

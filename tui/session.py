@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-# Read by Textual when it is imported. A shift's line may be slow: few frames, no animation.
-os.environ.setdefault("TEXTUAL_FPS", "15")
+# Read by Textual when it is imported. A shift's line may be slow: no animation. News comes twice a
+# second however many frames there may be; keys wait for the next frame, so 15 would be felt.
+os.environ.setdefault("TEXTUAL_FPS", "30")
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
 
@@ -23,6 +24,7 @@ from tui.model import Model
 from tui.outcome import Outcome
 from tui.symbols import UNICODE, choose
 from tui.terminal import Terminal
+from tui.view import Theme
 
 HARD_END_SECONDS = 25.0
 """After SIGTERM; the orderly way has 15 s to see acquisition end."""
@@ -86,12 +88,16 @@ class Signals:
             threading.Thread(target=app.call_from_thread, args=(call, app), daemon=True).start()
 
 
-def run(socket_path: Path, *, readonly: bool, refresh_seconds: float) -> Ending:
-    """Show the console until it is left."""
+def run(
+    socket_path: Path, *, readonly: bool, refresh_seconds: float, theme: Theme | None = None
+) -> Ending:
+    """Show the console until it is left. ``theme``: rather than the one it had last."""
     terminal = Terminal()
     signals = Signals(terminal, readonly=readonly)
     symbols = choose(os.environ, sys.stderr.encoding or "")
     model = Model(symbols=symbols, readonly=readonly)
+    if theme is not None:
+        model.view.theme = theme
     link = Link(socket_path, refresh_seconds=refresh_seconds, between=signals.between)
     app = ConsoleApp(link, model)
     signals.app = app
@@ -108,6 +114,9 @@ def run(socket_path: Path, *, readonly: bool, refresh_seconds: float) -> Ending:
 
 def export_svg(socket_path: Path, file: Path, *, seconds: float, refresh_seconds: float) -> None:
     """Save a picture of the console after it has watched for a while, without a terminal."""
+    # The picture does not depend on the terminal that it was asked for from.
+    os.environ |= {"COLORTERM": "truecolor", "TERM": "xterm-256color"}
+    os.environ.pop("NO_COLOR", None)
 
     async def take() -> str:
         app = ConsoleApp(Link(socket_path, refresh_seconds=refresh_seconds), Model(symbols=UNICODE))

@@ -17,12 +17,19 @@ class Symbols:
     line: str
     tick: str
     down: str
+    open: str
+    folded: str
+    mark: str
+    bar: str
+    lane: str
     plain: bool
     """Too few colours for shades: the cursor is shown in reverse."""
 
 
-UNICODE = Symbols(" ▁▂▃▄▅▆▇█", "█", "░", "▌", "…", "│", "─", "┬", "↓", plain=False)
-ASCII = Symbols(" .:#", "#", ".", ">", "~", "|", "-", "+", "v", plain=True)
+UNICODE = Symbols(
+    " ▁▂▃▄▅▆▇█", "█", "░", "▌", "…", "│", "─", "┬", "↓", "▾", "▸", "•", "━", "─", plain=False
+)
+ASCII = Symbols(" .:#", "#", ".", ">", "~", "|", "-", "+", "v", "-", "+", "*", "=", "-", plain=True)
 
 
 def choose(environment: Mapping[str, str], encoding: str) -> Symbols:

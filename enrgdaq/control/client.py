@@ -45,9 +45,17 @@ class ControlClient:
         """The state of everything, for displays."""
         return self.ask(protocol.GetSnapshot(), protocol.Snapshot)
 
-    def logs(self, *, after: int = -1, limit: int = 500, job: str | None = None) -> protocol.Logs:
+    def logs(
+        self,
+        *,
+        after: int = -1,
+        limit: int = 500,
+        job: str | None = None,
+        level: protocol.Level = "DEBUG",
+    ) -> protocol.Logs:
         """Log lines after a number; see :class:`protocol.GetLogs`."""
-        return self.ask(protocol.GetLogs(after=after, limit=limit, job=job), protocol.Logs)
+        request = protocol.GetLogs(after=after, limit=limit, job=job, level=level)
+        return self.ask(request, protocol.Logs)
 
     def events(self, *, after: int = -1, limit: int = 500) -> protocol.Events:
         """Audit trail entries after a number."""

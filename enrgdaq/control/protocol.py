@@ -4,7 +4,7 @@ A client sends ``[request id, Request]`` and gets ``[request id, Answer]``. Ever
 answered, with :class:`Refused` when it cannot be done.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -12,6 +12,7 @@ PROTOCOL_VERSION = 1
 LARGEST_REQUEST = 1 << 20  # bytes; larger ones are dropped before they are decoded
 
 JobName = Annotated[str, Meta(max_length=128)]
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class Caller(Struct, kw_only=True):
@@ -30,12 +31,13 @@ class GetLogs(Struct, tag=True, kw_only=True):
     """Log lines after a number, oldest first.
 
     ``after`` is the ``number`` of the last line that the caller has; -1 asks for the newest
-    ``limit`` lines. ``job`` keeps one job's lines.
+    ``limit`` lines. ``job`` keeps one job's lines, ``level`` those that are at least so grave.
     """
 
     after: int = -1
     limit: Annotated[int, Meta(ge=1, le=5000)] = 500
     job: JobName | None = None
+    level: Level = "DEBUG"
 
 
 class GetEvents(Struct, tag=True, kw_only=True):

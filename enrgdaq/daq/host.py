@@ -18,7 +18,7 @@ from enrgdaq.daq.consume import MessageStream, handle_each
 from enrgdaq.daq.counters import Counters, utc
 from enrgdaq.daq.inbox import Inbox
 from enrgdaq.daq.interrupt import Interrupt
-from enrgdaq.daq.log_records import LogQueue
+from enrgdaq.daq.log_records import LogQueue, sendable
 from enrgdaq.daq.models import (
     DAQJobMessage,
     DAQJobMessageStatsReport,
@@ -157,7 +157,7 @@ class ProcessHost:
 
     def set_condition(self, text: str) -> None:
         """Shown with the next statistics."""
-        self._condition = text[:200]
+        self._condition = sendable(text, 200)
 
     def watch(self, job: DAQJob, *, interruptible: bool) -> None:
         """The job exists: guard its loop, say that it runs, let it receive telemetry."""

@@ -8,6 +8,15 @@ from typing import Final
 import msgspec
 
 _A_BATCH: Final = 250
+_LONGEST: Final = 20_000  # characters of one record; lines are shown up to 4 000
+
+
+def sendable(text: str, at_most: int = _LONGEST) -> str:
+    """The text as UTF-8 can carry it, cut.
+
+    Names of files that are not UTF-8 hold lone surrogates, and people put them into messages.
+    """
+    return text[:at_most].encode("utf-8", "backslashreplace").decode()
 
 
 class LogEntry(msgspec.Struct, array_like=True):
@@ -41,7 +50,7 @@ class LogQueue:
         if len(self._entries) >= self.KEPT:
             self._entries.popleft()
             self.dropped += 1
-        self._entries.append(LogEntry(record.created, record.levelname, text))
+        self._entries.append(LogEntry(record.created, record.levelname, sendable(text)))
 
     def take(self, at_most: int) -> Iterator[LogBatch]:
         """Take the oldest records out, at most so many."""

@@ -13,6 +13,7 @@ import msgspec
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.config_check import read_config
 from enrgdaq.daq.host import ProcessHost
+from enrgdaq.daq.log_records import sendable
 from enrgdaq.daq.models import DAQJobResourceStats, DAQJobStopError
 from enrgdaq.daq.places import lock_path
 from enrgdaq.daq.registry import load_class
@@ -43,7 +44,7 @@ def run_job(lifeline_descriptor: int, spec: JobSpec) -> int:
         _send_logs_to(host, spec)
         ending, code = _run(host, spec)
     except EnrgdaqError as error:
-        ending, code = JobEnding(reason=str(error), traceback=_traceback()), 1
+        ending, code = JobEnding(reason=sendable(str(error)), traceback=_traceback()), 1
     except Exception as error:  # noqa: BLE001 - a job may raise anything; this is its end
         ending, code = JobEnding(reason=_one_line(error), traceback=_traceback()), 1
     if host is not None:
@@ -73,7 +74,8 @@ def _run(host: ProcessHost, spec: JobSpec) -> tuple[JobEnding, int]:
         ending = JobEnding(reason=host.stop_reason or "start() returned")
         code = 0
     except DAQJobStopError as stop:
-        ending = JobEnding(reason=host.stop_reason or stop.reason, is_done=not host.stop_reason)
+        reason = host.stop_reason or sendable(stop.reason)
+        ending = JobEnding(reason=reason, is_done=not host.stop_reason)
         code = 0
     except Exception as error:  # noqa: BLE001 - a job may raise anything; this is its end
         ending = JobEnding(reason=_one_line(error), traceback=_traceback())
@@ -135,12 +137,12 @@ class _OwnNameLeftOut(logging.Formatter):
 
 
 def _traceback() -> str:
-    return traceback.format_exc()[-_LONGEST_TRACEBACK:]
+    return sendable(traceback.format_exc()[-_LONGEST_TRACEBACK:], _LONGEST_TRACEBACK)
 
 
 def _one_line(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}"
-    return " ".join(text.split())[:500]
+    return sendable(" ".join(text.split()), 500)
 
 
 def decode_spec(data: bytes) -> JobSpec:

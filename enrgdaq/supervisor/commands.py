@@ -74,7 +74,9 @@ class Commands:
         if isinstance(request, protocol.GetLogs):
             if request.job is not None:
                 self._fleet.job(request.job)
-            lines, missed = self._book.after(request.after, request.limit, request.job)
+            lines, missed = self._book.after(
+                request.after, request.limit, job=request.job, level=request.level
+            )
             return protocol.Logs(lines=lines, missed=missed)
         if isinstance(request, protocol.GetEvents):
             return protocol.Events(events=self._audit.after(request.after, request.limit))

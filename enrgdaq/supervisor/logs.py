@@ -18,6 +18,7 @@ _KEPT_LINES: Final = 20_000
 _FILE_BYTES: Final = 20_000_000
 _FILES: Final = 5
 _ECHO_LINES: Final = 2_000
+_GRADES: Final = logging.getLevelNamesMapping()
 
 
 class LogBook:
@@ -50,14 +51,27 @@ class LogBook:
         # A restarted sender counts from zero again.
         self.dropped += total - before if total >= before else total
 
-    def after(self, number: int, limit: int, job: str | None) -> tuple[list[LogLine], int]:
-        """Lines after ``number`` (-1: the newest), and how many of those are gone already."""
-        lines = [line for line in self._lines if job is None or line.job == job]
+    def after(
+        self, number: int, limit: int, *, job: str | None = None, level: str = "DEBUG"
+    ) -> tuple[list[LogLine], int]:
+        """Lines after ``number`` (-1: the newest), and how many of those are gone already.
+
+        What is gone is counted only for who reads all of it: whose the lines were is not known.
+        """
+        found: list[LogLine] = []
+        # From the end: who has read nearly all of the book pays for the rest only.
+        for line in reversed(self._lines):
+            if line.number <= number or (number < 0 and len(found) == limit):
+                break
+            if (job is None or line.job == job) and _grade(line.level) >= _grade(level):
+                found.append(line)
+        found.reverse()
         if number < 0:
-            return lines[-limit:], 0
+            return found, 0
+        if job is not None or level != "DEBUG":
+            return found[:limit], 0
         oldest = self._lines[0].number if self._lines else self._next
-        missed = max(0, oldest - number - 1) if job is None else 0
-        return [line for line in lines if line.number > number][:limit], missed
+        return found[:limit], max(0, oldest - number - 1)
 
     def errors_of(self, job: str, limit: int) -> list[str]:
         """The newest error lines of a job."""
@@ -121,6 +135,11 @@ class BookHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Add one record."""
         self._book.add("", record.levelname, self.format(record), record.created)
+
+
+def _grade(level: str) -> int:
+    # What a job printed is no grave matter.
+    return _GRADES.get(level, logging.INFO)
 
 
 def format_line(line: LogLine) -> str:

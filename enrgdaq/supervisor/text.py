@@ -5,13 +5,14 @@ from typing import Final
 
 LONGEST_LINE: Final = 4_000
 
-# CSI, OSC (ended by BEL or ST), other escape sequences, then what is left of C0, DEL and C1.
+# CSI, OSC (ended by BEL or ST), other escape sequences, then what is left of C0, DEL and C1;
+# direction marks and what has no width; lone surrogates, which no file and no socket takes.
 _UNSAFE: Final = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"
     r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-    r"|[\u202a-\u202e\u2066-\u2069]"
+    r"|[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 
 

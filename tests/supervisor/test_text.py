@@ -19,6 +19,8 @@ from enrgdaq.supervisor.text import LONGEST_LINE, clean, clean_lines
         ("a\x00b\x08c\x7fd", "abcd"),
         ("tab\there", "tab here"),
         ("\u202eesrever", "esrever"),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("\ud800lone", "lone"),
     ],
 )
 def test_control_sequences_are_taken_out(raw: str, shown: str) -> None:

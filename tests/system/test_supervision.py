@@ -91,6 +91,27 @@ def test_prints_tracebacks_and_log_records_are_collected(it: Node) -> None:
     it.stop()
 
 
+def test_text_that_is_not_text_ends_nobody(it: Node) -> None:
+    it.add_code(
+        "it",
+        job_code(
+            'self.log.info("not \\udcff a name")\nself.log.info("x" * 1_000_000)\n'
+            'self.set_condition("waits for \\udcff")\n'
+            'os.write(1, b"raw \\xff\\n" + b"y" * 100_000)\n'
+            'self.sleep(1.5)\nraise ValueError("no \\udcff " + "z" * 1_000_000)'
+        ),
+    )
+    it.start(wait_running=False)
+    it.wait_job("it", lambda job: job.condition == "waits for \\udcff")
+    it.wait_job("it", lambda job: job.exit_reason.startswith("ValueError: no \\udcff zzz"))
+    log = it.log()
+    assert "it: not \\udcff a name" in log
+    assert "it: raw \ufffd" in log
+    assert "UnicodeEncodeError" not in log
+    assert max(map(len, log.splitlines())) < 5000
+    it.stop()
+
+
 def test_job_that_dies_on_import_later_is_reported(it: Node) -> None:
     it.add_code("it", job_code("self.sleep(3600)"))
     it.start()

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import threading
+from logging import getLevelNamesMapping
 from pathlib import Path
 
 import zmq
@@ -158,6 +159,7 @@ class ScriptedSupervisor:
         self.lines = lines(20)
         self.details_text = "daq_job_type = 'DAQJobTest'\n"
         self.refusal = ""
+        self.refusal_of_logs = ""
         self.is_mute = False
         self.asked_snapshots = 0
         self.commands: list[tuple[str, str]] = []
@@ -193,8 +195,17 @@ class ScriptedSupervisor:
             case protocol.GetSnapshot():
                 self.asked_snapshots += 1
                 return self.snapshot
-            case protocol.GetLogs(after=after, limit=limit):
-                later = [line for line in self.lines if line.number > after]
+            case protocol.GetLogs(after=after, limit=limit, job=name, level=level):
+                if self.refusal_of_logs and name is not None:
+                    return protocol.Refused(reason=self.refusal_of_logs)
+                grades = getLevelNamesMapping()
+                later = [
+                    line
+                    for line in self.lines
+                    if line.number > after
+                    and name in {None, line.job}
+                    and grades[line.level] >= grades[level]
+                ]
                 return protocol.Logs(lines=later[-limit:] if after < 0 else later[:limit])
             case protocol.GetJobDetails(job=name):
                 return self._details(name)

@@ -26,7 +26,7 @@ async def settled(console: Console, pilot: Pilots) -> None:
 
 async def choose(console: Console, pilot: Pilots, name: str) -> None:
     await console.until(pilot, lambda: console.app.screen.query_one(JobTable).chosen is not None)
-    for _ in console.model.jobs:
+    for _ in range(2 * len(console.model.jobs)):
         if console.app.screen.query_one(JobTable).chosen == name:
             return
         await pilot.press("j")

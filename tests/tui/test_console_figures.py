@@ -11,6 +11,8 @@ from tui.contact import Contact
 from tui.health import health
 from tui.history import History, ceiling, columns
 from tui.symbols import ASCII, UNICODE, choose
+from tui.tree import Row
+from tui.view import View
 from tui.widgets import job_cells
 from tui.widgets.line_view import changed_runs
 
@@ -55,33 +57,50 @@ def test_spans_sizes_counts_and_times() -> None:
     assert formats.utc_date(0) == "1970-01-01 00:00:00"
 
 
-def test_history_keeps_two_minutes_and_forgets_topics() -> None:
+def test_history_keeps_an_hour_and_forgets_topics() -> None:
     history = History()
-    for second in range(400):
+    for second in range(0, 8000, 2):
         history.add(NOW + second, [("a", second, 0.0), ("b", 1.0, 2.0)])
-    assert len(history.samples("a")) == 124
-    history.add(NOW + 400, [("a", 1.0, 0.0)])
-    assert history.samples("b") == []
+    now = NOW + 7998
+    fine = history.points("a", now, 60, is_bytes=False)
+    assert [value for _, value in fine] == [float(second) for second in range(7938, 8000, 2)]
+    hour = history.points("a", now, 3600, is_bytes=False)
+    assert len(hour) == 361
+    assert [hour[0][1], hour[-1][1]] == [4398.0, 7998.0]
+    assert {value for _, value in history.points("b", now, 60, is_bytes=True)} == {2.0}
+    history.add(now + 1, [("a", 1.0, 0.0)])
+    assert history.points("b", now, 60, is_bytes=True) == []
 
 
-def test_the_same_snapshot_twice_is_one_sample() -> None:
+def test_history_holds_the_highest_rate_of_a_second() -> None:
     history = History()
-    history.add(NOW, [("a", 1.0, 0.0)])
-    history.add(NOW, [("a", 2.0, 0.0)])
-    history.add(NOW - 5, [("a", 3.0, 0.0)])
-    assert [sample.messages for sample in history.samples("a")] == [3.0]
+    for part, rate in ((0.0, 1.0), (0.4, 3.0), (0.8, 2.0)):
+        history.add(NOW + part, [("a", rate, 0.0)])
+    assert history.points("a", NOW, 60, is_bytes=False) == [(NOW, 3.0)]
+
+
+@pytest.mark.parametrize("back", [5, 500, 100_000])
+def test_a_clock_that_is_set_back_leaves_no_future(back: int) -> None:
+    history = History()
+    for second in range(100):
+        history.add(NOW + second, [("a", 5.0, 0.0)])
+    history.add(NOW + 100 - back, [("a", 1.0, 0.0)])
+    points = history.points("a", NOW + 1000, 200_000, is_bytes=False)
+    assert max(time for time, _ in points) <= NOW + 100 - back
+    assert history.points("a", NOW + 100 - back, 1, is_bytes=False)[-1][1] in {1.0, 5.0}
 
 
 def test_columns_hold_the_highest_value_and_know_gaps() -> None:
     points = [(float(second), float(second)) for second in range(60, 120)]
-    assert columns(points, 119.0, 12) == [None] * 6 + [69.0, 79.0, 89.0, 99.0, 109.0, 119.0]
+    found = columns(points, 119.0, 12, 120.0)
+    assert found == [None] * 6 + [69.0, 79.0, 89.0, 99.0, 109.0, 119.0]
     # Finer than the samples: a value stands for three seconds, then nothing is known.
-    assert columns([(0.0, 5.0)], 5.0, 6, seconds=6.0) == [5.0, 5.0, 5.0, 5.0, None, None]
+    assert columns([(0.0, 5.0)], 5.0, 6, 6.0) == [5.0, 5.0, 5.0, 5.0, None, None]
 
 
 def test_columns_stand_still_within_a_column() -> None:
     points = [(100.0, 1.0), (110.0, 2.0)]
-    assert columns(points, 110.1, 60) == columns(points, 111.9, 60)
+    assert columns(points, 110.1, 60, 120.0) == columns(points, 111.9, 60, 120.0)
 
 
 @pytest.mark.parametrize(("value", "top"), [(0, 1), (1, 1), (1.1, 2), (2100, 5000), (0.03, 0.05)])
@@ -94,6 +113,15 @@ def test_the_scale_goes_in_steps(value: float, top: float) -> None:
     [
         ({}, Contact.ANSWERED, None, "good", "ALL WELL"),
         ({"problems": ["a", "b"]}, Contact.ANSWERED, None, "bad", "2 PROBLEMS"),
+        (
+            {"of": [job("a", state="failed"), job("b", lost=2), job("c", lost=1)]},
+            *(Contact.ANSWERED, None, "bad", "1 FAILED  2 LOSSY"),
+        ),
+        ({"of": [job("a", is_stale=True)]}, Contact.ANSWERED, None, "warn", "1 STALE"),
+        (
+            {"of": [job("a", condition="waiting for disk: full")]},
+            *(Contact.ANSWERED, None, "bad", "1 WAITING FOR DISK"),
+        ),
         ({"state": "starting"}, Contact.ANSWERED, None, "info", "STARTING"),
         ({"state": "stopping"}, Contact.ANSWERED, None, "warn", "STOPPING"),
         ({"jobs_running": 3}, Contact.ANSWERED, None, "warn", "NOT ALL JOBS RUN"),
@@ -109,23 +137,37 @@ def test_health_in_a_word(
     assert (found.level, found.headline) == (level, headline)
 
 
-@pytest.mark.parametrize("width", [74, 79, 80, 109, 110, 119, 160, 199])
-@pytest.mark.parametrize("state", ["running", "backoff", "failed", "stopped", "starting"])
-def test_every_row_is_as_wide_as_its_headings(width: int, state: str) -> None:
-    at = job_cells.columns(width)
-    one = job("a name that is far too long for any column", state=state, exit_reason="because")
-    cells = job_cells.cells(one, at, is_first=True, cut="~")
-    length = sum(len(span.text) for span in cells)
-    assert length == len(job_cells.headings(at, "1-9 of 12", "~")) <= width
+@pytest.mark.parametrize("width", [*range(20, 120), 160, 199])
+def test_every_row_is_as_wide_as_its_headings(width: int) -> None:
+    at, view = job_cells.table(width), View()
+    headings = job_cells.headings(at, "jobs 1-9 of 12", view, UNICODE)
+    states = [
+        job("a name that is far too long for any column", state=state, exit_reason="because")
+        for state in ("running", "backoff", "failed", "stopped", "starting")
+    ]
+    states.append(job("a", is_stale=True, lost=3, condition="waiting for disk"))
+    rows = [job_cells.job_cells(Row(one.id, 1, one.id), one, at, view, UNICODE) for one in states]
+    group = Row("\0source", 0, "sources", jobs=states)
+    rows.append(job_cells.group_cells(group, at, view, UNICODE))
+    lengths = {sum(len(span.text) for span in row) for row in rows}
+    assert lengths == {len(headings)} == {width}
 
 
-def test_states_that_need_attention_are_in_capitals() -> None:
-    words = {
-        state: job_cells.state_of(job("a", state=state))[0]
-        for state in ("running", "failed", "backoff")
-    }
-    assert words == {"running": "running", "failed": "FAILED", "backoff": "BACKOFF"}
-    assert job_cells.state_of(job("a", is_stale=True)) == ("STALE", "warn")
+def test_a_narrow_table_leaves_out_what_is_wanted_least() -> None:
+    def names(width: int) -> list[str]:
+        return [column.order for column, _ in job_cells.table(width).columns]
+
+    assert names(79)[-2:] == ["backpressure", "lost"]
+    assert "backpressure" not in names(66)
+    assert names(40) == ["in", "out"]
+
+
+def test_states_are_told_by_letter_and_word() -> None:
+    assert job_cells.state_of(job("a")) == ("R", "running", "good")
+    assert job_cells.state_of(job("a", state="failed")) == ("F", "FAILED", "bad")
+    assert job_cells.state_of(job("a", is_stale=True)) == ("S", "STALE", "warn")
+    letters = [letter for letter, _, _ in (*job_cells.STATES.values(), job_cells.STALE)]
+    assert len(set(letters)) == len(letters)
 
 
 def test_only_changed_cells_are_repainted() -> None:

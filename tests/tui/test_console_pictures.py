@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from tui.model import ALL_TOPICS, Model
 from tui.symbols import ASCII
+from tui.view import View
 from tui.widgets.header import HeaderBand
 from tui.widgets.jobs import JobTable
 from tui.widgets.keybar import KeyBar
@@ -26,7 +27,12 @@ def filled(model: Model) -> Model:
     """A model that has watched for a while."""
     for second in range(100):
         rate = 1500 + 40 * (second % 25)
-        model.history.add(NOW - 100 + second, [(ALL_TOPICS, rate, rate * 4000.0)])
+        rates = [
+            (ALL_TOPICS, rate, rate * 4000.0),
+            ("store.DAQJobStoreCSV", rate - 900.0, rate * 2500.0),
+            ("store.DAQJobStoreHDF5", 981.0, 3.9e6),
+        ]
+        model.history.add(NOW - 100 + second, rates)
     return model
 
 
@@ -120,18 +126,68 @@ def test_an_old_display(
     assert picture.matches(console, size, fall_silent)
 
 
+@pytest.mark.parametrize("size", SIZES, ids=("80x24", "200x50"))
 def test_without_colours(
-    supervisor: ScriptedSupervisor, picture: Picture, monkeypatch: pytest.MonkeyPatch
+    supervisor: ScriptedSupervisor,
+    picture: Picture,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     supervisor.snapshot = snapshot(in_trouble(), problems=["hv has failed: no answer"])
     console = Console(supervisor, filled(Model()))
-    assert picture.matches(console, (80, 24))
+    assert picture.matches(console, size)
 
 
-def test_the_linux_console(supervisor: ScriptedSupervisor, picture: Picture) -> None:
+@pytest.mark.parametrize("size", SIZES, ids=("80x24", "200x50"))
+def test_the_linux_console(
+    supervisor: ScriptedSupervisor,
+    picture: Picture,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+) -> None:
+    monkeypatch.setenv("TERM", "linux")
+    monkeypatch.delenv("COLORTERM")
+    supervisor.snapshot = snapshot(in_trouble(), problems=["hv has failed: no answer"])
     console = Console(supervisor, filled(Model(symbols=ASCII)))
-    assert picture.matches(console, (80, 24))
+    assert picture.matches(console, size)
+    assert console.app.theme == "enrgdaq-sixteen"
+
+
+@pytest.mark.parametrize("size", SIZES, ids=("80x24", "200x50"))
+def test_a_light_terminal(
+    supervisor: ScriptedSupervisor, picture: Picture, size: tuple[int, int]
+) -> None:
+    supervisor.snapshot = snapshot(in_trouble(), problems=["hv has failed: no answer"])
+    console = Console(supervisor, filled(Model(view=View(theme="light"))))
+    assert picture.matches(console, size)
+
+
+def test_an_enlarged_log(console: Console, picture: Picture) -> None:
+    async def search(console: Console, pilot: Pilot[Any]) -> None:
+        await pilot.press("l", "slash", *"line", "space", "1", "enter", "N")
+        await console.until(pilot, lambda: "/line 1" in console.text())
+
+    filled(console.model)
+    assert picture.matches(console, (80, 24), search)
+
+
+def test_compared_topics(console: Console, picture: Picture) -> None:
+    async def compare(console: Console, pilot: Pilot[Any]) -> None:
+        await pilot.press("g", "m", "down", "down", "m")
+        await console.until(pilot, lambda: len(console.model.view.compared) == 2)
+
+    filled(console.model)
+    assert picture.matches(console, (120, 36), compare)
+
+
+def test_the_palette(console: Console, picture: Picture) -> None:
+    async def ask(console: Console, pilot: Pilot[Any]) -> None:
+        await pilot.press("colon", *"job")
+        await console.until(pilot, lambda: "job csv" in console.text())
+
+    filled(console.model)
+    assert picture.matches(console, (80, 24), ask)
 
 
 def test_how_to_leave(console: Console, picture: Picture) -> None:

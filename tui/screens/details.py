@@ -62,7 +62,7 @@ class DetailsScreen(Screen[None]):
 
 
 def _of_job(job: JobStatus) -> list[Line]:
-    word, look = state_of(job)
+    _, word, look = state_of(job)
     rate_in = f"{formats.number(job.rate_in)} msg/s  {formats.size(job.rate_bytes_in)}/s"
     rate_out = f"{formats.number(job.rate_out)} msg/s  {formats.size(job.rate_bytes_out)}/s"
     latency = (

@@ -10,3 +10,13 @@ def fit(text: str, width: int, cut: str, *, right: bool = False) -> str:
         return set_cell_size(text, width - 1) + cut if width > 0 else ""
     padding = " " * (width - length)
     return padding + text if right else text + padding
+
+
+def fit_end(text: str, width: int, cut: str) -> str:
+    """At most ``width`` cells: the end of the text, with a mark where it is cut."""
+    if cell_len(text) <= width:
+        return text
+    kept = text
+    while kept and cell_len(kept) >= width:
+        kept = kept[1:]
+    return cut + kept if width > 0 else ""

@@ -1,160 +1,234 @@
-"""A job as cells of the job table: pure, so that every state can be looked at in a test."""
+"""A job as cells of the job tree: pure, so that every state can be looked at in a test."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from enrgdaq.control.protocol import JobStatus
 from tui import formats
+from tui.problems import tally
+from tui.symbols import Symbols
+from tui.tree import Row
+from tui.view import View
 from tui.widgets.fitting import fit
 from tui.widgets.line_view import Span
 
-WIDE = 110  # cells; from here on headings are words
-SHORT_KINDS = {"source": "src", "processor": "pro", "store": "sto", "monitor": "mon"}
-CALM = {"starting": "info", "running": "good", "stopping": "warn", "stopped": "dim"}
+WIDE = 110  # cells; from here on states and headings are words
+LEAST_NAME = 12
+STATE = 9  # cells of a state's word
+
+STATES = {
+    "running": ("R", "running", "good"),
+    "starting": ("U", "starting", "info"),
+    "stopping": ("D", "stopping", "warn"),
+    "stopped": ("O", "stopped", "dim"),
+    "backoff": ("B", "BACKOFF", "warn"),
+    "failed": ("F", "FAILED", "bad"),
+}
+"""Letter, word and meaning; what needs attention is in capitals, for eyes without colour."""
+STALE = ("S", "STALE", "warn")
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Widths in cells; 0 leaves a column out. ``condition`` takes what is left."""
+class Column(NamedTuple):
+    """Widths in cells, one more than the heading.
 
-    kind: int
-    state: int
+    ``order`` names the order by this column; ``rank`` 1 is left out last.
+    ``sum`` adds the figures of a group up; None leaves its cell empty.
+    """
+
+    order: str
+    short: str
+    long: str
+    narrow: int
+    wide: int
+    rank: int
+    cell: Callable[[JobStatus, View], tuple[str, str]]
+    sum: Callable[[Sequence[JobStatus], View], str] | None = None
+
+
+def _rate(rate: float, ever: int) -> tuple[str, str]:
+    return (formats.number(rate), "plain") if ever else ("-", "dim")
+
+
+def _in(job: JobStatus, view: View) -> tuple[str, str]:
+    return _rate(job.rate_bytes_in if view.show_bytes else job.rate_in, job.messages_in)
+
+
+def _out(job: JobStatus, view: View) -> tuple[str, str]:
+    return _rate(job.rate_bytes_out if view.show_bytes else job.rate_out, job.messages_out)
+
+
+def _age(job: JobStatus, view: View) -> tuple[str, str]:
+    return formats.age(job.age_seconds), "warn" if job.is_stale else "plain"
+
+
+def _cpu(job: JobStatus, view: View) -> tuple[str, str]:
+    return f"{job.cpu_percent:.0f}", "plain" if job.cpu_percent >= 0.5 else "dim"
+
+
+def _memory(job: JobStatus, view: View) -> tuple[str, str]:
+    return f"{job.private_mb:.0f}", "plain"
+
+
+def _restarts(job: JobStatus, view: View) -> tuple[str, str]:
+    return formats.count(job.restarts), "warn" if job.restarts else "dim"
+
+
+def _backpressure(job: JobStatus, view: View) -> tuple[str, str]:
+    waited = round(job.backpressure_seconds, 1)
+    return (formats.number(waited), "warn") if waited else ("0", "dim")
+
+
+def _lost(job: JobStatus, view: View) -> tuple[str, str]:
+    return formats.count(job.lost), "bad" if job.lost else "dim"
+
+
+def _sum_in(jobs: Sequence[JobStatus], view: View) -> str:
+    return formats.number(sum(j.rate_bytes_in if view.show_bytes else j.rate_in for j in jobs))
+
+
+def _sum_out(jobs: Sequence[JobStatus], view: View) -> str:
+    return formats.number(sum(j.rate_bytes_out if view.show_bytes else j.rate_out for j in jobs))
+
+
+def _sum_cpu(jobs: Sequence[JobStatus], view: View) -> str:
+    return f"{sum(job.cpu_percent for job in jobs):.0f}"
+
+
+def _sum_memory(jobs: Sequence[JobStatus], view: View) -> str:
+    return f"{sum(job.private_mb for job in jobs):.0f}"
+
+
+COLUMNS = (
+    Column("in", "in/s", "in msg/s", 6, 9, 1, _in, _sum_in),
+    Column("out", "out/s", "out msg/s", 6, 10, 1, _out, _sum_out),
+    Column("age", "age", "age", 4, 5, 2, _age),
+    Column("cpu", "cpu%", "cpu %", 5, 6, 4, _cpu, _sum_cpu),
+    Column("memory", "MB", "mem MB", 5, 7, 5, _memory, _sum_memory),
+    Column("restarts", "rst", "restarts", 4, 9, 3, _restarts),
+    Column("backpressure", "bp s", "backpr. s", 5, 10, 6, _backpressure),
+    Column("lost", "lost", "lost", 5, 6, 3, _lost),
+)
+
+
+class Table(NamedTuple):
+    """The columns that a width has room for, with their widths; one blank before each.
+
+    ``type`` is the width of the job's type, or of what is wrong; 0 leaves it out.
+    """
+
+    is_wide: bool
     name: int
     type: int
-    rate: int
-    age: int
-    restarts: int
-    backpressure: int
-    lost: int
-    condition: int
+    columns: list[tuple[Column, int]]
 
 
-def columns(width: int) -> Columns:
-    """The columns that a table of this width has, one blank between them."""
-    if width < WIDE:
-        fixed = Columns(3, 8, 0, 17, 5, 4, 3, 5, 5, 0)
-        return Columns(3, 8, max(8, width - _sum(fixed) - 9), 17, 5, 4, 3, 5, 5, 0)
-    fixed = Columns(9, 8, 0, 18, 9, 5, 8, 10, 8, 0)
-    name = max(16, min(26, width - _sum(fixed) - 10))
-    condition = max(0, width - _sum(fixed) - name - 10)
-    return Columns(9, 8, name, 18, 9, 5, 8, 10, 8, condition)
+def table(width: int) -> Table:
+    """What fits; where not all does, the least wanted columns go first."""
+    is_wide = width >= WIDE
+    chosen = [(column, column.wide if is_wide else column.narrow) for column in COLUMNS]
+
+    def left() -> int:
+        return width - sum(cells + 1 for _, cells in chosen)
+
+    while chosen and left() < LEAST_NAME + 13:
+        rank = max(column.rank for column, _ in chosen)
+        chosen = [(column, cells) for column, cells in chosen if column.rank < rank]
+    room = left()
+    kind = 0 if room < LEAST_NAME + 13 else max(12, min(32, room * 2 // 5))
+    return Table(is_wide, max(0, room - kind - 1) if kind else max(0, room), kind, chosen)
 
 
-def headings(at: Columns, where: str, cut: str) -> str:
-    """The title line; ``where`` tells which part of a long list is visible."""
-    wide = at.kind > 3
-    name = f"name {where}" if where else "name"
-    cells = [
-        fit("kind" if wide else "", at.kind, cut),
-        fit("state", at.state, cut),
-        fit(name, at.name, cut),
-        fit("type", at.type, cut),
-        fit("in msg/s" if wide else "in/s", at.rate, cut, right=True),
-        fit("out msg/s" if wide else "out/s", at.rate, cut, right=True),
-        fit("age", at.age, cut, right=True),
-        fit("restarts" if wide else "rst", at.restarts, cut, right=True),
-        fit("backpress." if wide else "bp", at.backpressure, cut, right=True),
-        fit("lost", at.lost, cut, right=True),
-    ]
-    if at.condition:
-        cells.append(fit("condition", at.condition, cut))
+def headings(at: Table, name: str, view: View, symbols: Symbols) -> str:
+    """The title line; ``name`` is what stands over the names."""
+    cells = [fit(name, at.name, symbols.cut)]
+    if at.type:
+        cells.append(fit("type", at.type, symbols.cut))
+    for column, width in at.columns:
+        text = column.long if at.is_wide else column.short
+        if view.show_bytes and column.order in {"in", "out"}:
+            text = f"{column.order} B/s" if at.is_wide else f"{column.order}B/s"
+        if column.order == view.order:
+            # Every heading has a cell left for this.
+            text += symbols.down
+        cells.append(fit(text, width, symbols.cut, right=True))
     return " ".join(cells)
 
 
-def state_of(job: JobStatus) -> tuple[str, str]:
-    """(word, meaning): what needs attention is in capitals, for eyes without colour."""
+def state_of(job: JobStatus) -> tuple[str, str, str]:
+    """(letter, word, meaning) of a job's state."""
     if job.state == "running" and job.is_stale:
-        return "STALE", "warn"
-    if job.state in CALM:
-        return job.state, CALM[job.state]
-    return job.state.upper(), "warn" if job.state == "backoff" else "bad"
+        return STALE
+    return STATES.get(job.state, ("?", job.state.upper(), "bad"))
 
 
-def cells(job: JobStatus, at: Columns, *, is_first: bool, cut: str) -> list[Span]:
-    """One line of the table. ``is_first``: of its kind."""
-    word, meaning = state_of(job)
-    blank = Span(" ")
-    kind = job.kind if at.kind > 3 else SHORT_KINDS.get(job.kind, job.kind[:3])
-    line = [
-        Span(fit(kind if is_first else "", at.kind, cut), "dim"),
-        blank,
-        Span(fit(word, at.state, cut), meaning),
-        blank,
-        Span(fit(job.id, at.name, cut), "bold"),
-        blank,
+def job_cells(row: Row, job: JobStatus, at: Table, view: View, symbols: Symbols) -> list[Span]:
+    """One job's line."""
+    letter, word, meaning = state_of(job)
+    indent = "  " * row.depth
+    state = fit(f"{letter} {word}", STATE + 2, symbols.cut) if at.is_wide else letter
+    name = at.name - len(indent) - len(state) - 1
+    spans = [
+        Span(indent),
+        Span(state, meaning),
+        Span(" "),
+        Span(fit(job.id, name, symbols.cut), "bold"),
     ]
-    resting = _why_not_running(job)
+    resting, columns = _why_not_running(job, at), at.columns
     if resting:
-        room = at.type + 2 * at.rate + at.age + 3
-        line += [Span(fit(resting, room, cut), meaning)]
-    else:
-        line += _running_cells(job, at, cut)
-    line += [
-        blank,
-        _count(formats.count(job.restarts), job.restarts, at.restarts, "warn"),
-        blank,
-        _count(_waited(job), round(job.backpressure_seconds, 1), at.backpressure, "warn"),
-        blank,
-        _count(formats.count(job.lost), job.lost, at.lost, "bad"),
+        # Rates and processor time of what does not run are no news: the reason has their place.
+        taken = [pair for pair in columns if pair[0].order in _OF_A_PROCESS]
+        columns = columns[len(taken) :]
+        room = at.type + sum(cells + 1 for _, cells in taken) + bool(at.type)
+        spans.append(Span(fit(f" {resting}", room, symbols.cut), meaning))
+    elif at.type:
+        spans += [Span(" "), _type(job, at, symbols)]
+    for column, cells in columns:
+        text, look = column.cell(job, view)
+        spans.append(Span(" " + fit(text, cells, symbols.cut, right=True), look))
+    return spans
+
+
+def group_cells(row: Row, at: Table, view: View, symbols: Symbols) -> list[Span]:
+    """A group's line: how many jobs, what is wrong with them, and the sums of its columns."""
+    mark = symbols.folded if row.is_folded else symbols.open
+    head = f"{'  ' * row.depth}{mark} {row.label}  {len(row.jobs)}"
+    wrong = "  ".join(f"{count} {problem.value}" for problem, count in tally(row.jobs))
+    room = at.name + (at.type + 1 if at.type else 0)
+    head = fit(head, max(min(len(head), room), at.name), symbols.cut)
+    spans = [
+        Span(head, "group"),
+        Span(fit(f" {wrong}", room - len(head), symbols.cut), "warn"),
     ]
-    if at.condition:
-        line += [blank, Span(fit(job.condition, at.condition, cut), "warn")]
-    return line
+    for column, cells in at.columns:
+        text = column.sum(row.jobs, view) if column.sum is not None else ""
+        spans.append(Span(" " + fit(text, cells, symbols.cut, right=True), "dim"))
+    return spans
 
 
-def _running_cells(job: JobStatus, at: Columns, cut: str) -> list[Span]:
-    stands_for_type = job.condition and not at.condition
-    kind = job.condition if stands_for_type else job.type.removeprefix("DAQJob")
-    return [
-        Span(fit(kind, at.type, cut), "warn" if stands_for_type else "dim"),
-        Span(" "),
-        _rate(job.rate_in, job.messages_in, at.rate),
-        Span(" "),
-        _rate(job.rate_out, job.messages_out, at.rate),
-        Span(" "),
-        Span(
-            fit(formats.age(job.age_seconds), at.age, cut, right=True),
-            "warn" if job.is_stale else "plain",
-        ),
-    ]
+_OF_A_PROCESS = {"in", "out", "age", "cpu", "memory"}
 
 
-def _why_not_running(job: JobStatus) -> str:
+def _type(job: JobStatus, at: Table, symbols: Symbols) -> Span:
+    if job.condition:
+        return Span(fit(job.condition, at.type, symbols.cut), "warn")
+    _, word, meaning = state_of(job)
+    # Where there are only letters, states that are not usual are spelt out here.
+    if not at.is_wide and job.state in {"starting", "stopping"}:
+        return Span(fit(word, at.type, symbols.cut), meaning)
+    if not at.is_wide and job.is_stale:
+        return Span(fit("STALE", at.type, symbols.cut), meaning)
+    return Span(fit(job.type.removeprefix("DAQJob"), at.type, symbols.cut), "dim")
+
+
+def _why_not_running(job: JobStatus, at: Table) -> str:
+    word = "" if at.is_wide else state_of(job)[1]
     match job.state:
         case "backoff":
             wait = job.next_start_seconds
-            again = f"again in {formats.span(wait)}" if wait is not None else "waits to start"
-            return f"{again}: {job.exit_reason}" if job.exit_reason else again
+            reason = f"again in {formats.span(wait)}" if wait is not None else "waits to start"
+            reason += f": {job.exit_reason}" if job.exit_reason else ""
         case "failed" | "stopped":
-            return job.exit_reason or "-"
+            reason = job.exit_reason
         case _:
             return ""
-
-
-def _rate(rate: float, ever: int, width: int) -> Span:
-    if not ever:
-        return Span("-".rjust(width), "dim")
-    return Span(formats.number(rate).rjust(width), "plain")
-
-
-def _waited(job: JobStatus) -> str:
-    return f"{formats.number(job.backpressure_seconds)}s"
-
-
-def _count(text: str, value: float, width: int, meaning: str) -> Span:
-    if not value:
-        return Span("0".rjust(width), "dim")
-    return Span(text.rjust(width), meaning)
-
-
-def _sum(at: Columns) -> int:
-    return (
-        at.kind
-        + at.state
-        + at.name
-        + at.type
-        + 2 * at.rate
-        + at.age
-        + at.restarts
-        + at.backpressure
-        + at.lost
-    )
+    return f"{word}  {reason}".strip() or "-"

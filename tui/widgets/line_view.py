@@ -18,10 +18,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.model import Model
+from tui.text import clean
 
 MEANINGS = (
     *("plain", "dim", "bold", "good", "info", "warn", "bad"),
-    *("title", "title-hot", "graph", "cursor"),
+    *("title", "title-hot", "group", "graph", "faint", "found", "cursor"),
     *("band-good", "band-info", "band-warn", "band-bad"),
 )
 
@@ -102,10 +103,14 @@ class LineView(Widget):
         self.redraw()
 
     def _strip(self, line: Line, width: int) -> Strip:
-        segments = [
-            Segment(text, self._look(meaning, line.over)) for text, meaning in line.spans if text
+        # Text is cleaned where it comes in; this is for whoever forgets to.
+        spans = [
+            (text if text.isprintable() else clean(text), meaning)
+            for text, meaning in line.spans
+            if text
         ]
-        strip = Strip(segments, sum(cell_len(text) for text, _ in line.spans))
+        segments = [Segment(text, self._look(meaning, line.over)) for text, meaning in spans]
+        strip = Strip(segments, sum(cell_len(text) for text, _ in spans))
         return strip.adjust_cell_length(width, self._look("plain", line.over)).simplify()
 
     def _look(self, meaning: str, over: str) -> Style:

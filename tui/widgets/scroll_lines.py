@@ -17,6 +17,9 @@ class ScrollLines(LineView, can_focus=True):
         super().__init__(model, id=id, classes=classes)
         self.top = 0
 
+    def prepare(self, width: int) -> None:
+        """Called once before the lines are asked for."""
+
     def title(self, width: int) -> str:
         """The text of the first line."""
         raise NotImplementedError
@@ -31,6 +34,11 @@ class ScrollLines(LineView, can_focus=True):
 
     def lines(self, width: int, height: int) -> list[Line]:
         """Title and the visible part of the body."""
+        self.prepare(width)
+        return self.in_sight(width, height)
+
+    def in_sight(self, width: int, height: int) -> list[Line]:
+        """The lines, once all is prepared."""
         self.top = max(0, min(self.top, self.count() - (height - 1)))
         shown = range(self.top, min(self.count(), self.top + height - 1))
         return [self._title_line(width), *(self.body(index, width) for index in shown)]
@@ -88,57 +96,69 @@ class CursorLines(ScrollLines):
             """The view whose choice has changed."""
             return self.view
 
-    def __init__(self, model: Model, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(model, id=id, classes=classes)
-        self.chosen: str | None = None
+    def __init__(self, model: Model, key: str | None = None) -> None:
+        super().__init__(model)
+        self.key = key
+        self._keys: list[str] = []
+        """What the lines stand for, in their order: for :meth:`prepare` to fill in."""
         self._place = 0
-
-    def keys(self) -> list[str]:
-        """What the lines stand for, in their order."""
-        raise NotImplementedError
 
     def row(self, index: int, width: int) -> list[Span]:
         """The text of one line, without its cursor."""
         raise NotImplementedError
 
+    def nearest(self, place: int) -> int:
+        """Where the cursor goes when its own line has gone and ``place`` was its place."""
+        return place
+
+    def choose(self, key: str) -> None:
+        """Put the cursor on a line."""
+        self._choose(key)
+        self.redraw()
+
     def count(self) -> int:
         """One line a key."""
-        return len(self.keys())
+        return len(self._keys)
 
     def body(self, index: int, width: int) -> Line:
         """The cursor's mark and the line."""
-        here = index == self._place and bool(self.keys())
+        here = index == self._place
         mark = Span(self.model.symbols.cursor, "info") if here else Span(" ")
         return Line([mark, *self.row(index, width - 1)], over="cursor" if here else "")
 
-    def lines(self, width: int, height: int) -> list[Line]:
+    def redraw(self) -> None:
+        """Also a list that cannot be seen has a cursor that commands are about."""
+        if self.is_attached and not self.size.width:
+            self.prepare(0)
+            self._find()
+        super().redraw()
+
+    def in_sight(self, width: int, height: int) -> list[Line]:
         """Keeps the cursor on its key and in sight."""
         self._find()
         self.top = max(self._place - (height - 2), min(self.top, self._place))
-        return super().lines(width, height)
+        return super().in_sight(width, height)
 
     def action_move(self, by: int) -> None:
         """Choose another line."""
-        keys = self.keys()
-        if not keys:
+        if not self._keys:
             return
         self._find()
-        self._place = max(0, min(self._place + by, len(keys) - 1))
-        self._choose(keys[self._place])
+        self._place = max(0, min(self._place + by, len(self._keys) - 1))
+        self._choose(self._keys[self._place])
         self.redraw()
 
     def _find(self) -> None:
-        keys = self.keys()
-        if self.chosen in keys:
-            self._place = keys.index(self.chosen)
-        elif keys:
-            # What was chosen is gone: its neighbour takes over.
-            self._place = min(self._place, len(keys) - 1)
-            self._choose(keys[self._place])
-        else:
+        if not self._keys:
             self._place = 0
+        elif self.key in self._keys:
+            self._place = self._keys.index(self.key)
+        else:
+            # What was chosen is gone: its neighbour takes over.
+            self._place = self.nearest(min(self._place, len(self._keys) - 1))
+            self._choose(self._keys[self._place])
 
     def _choose(self, key: str) -> None:
-        if key != self.chosen:
-            self.chosen = key
+        if key != self.key:
+            self.key = key
             self.post_message(self.Chosen(self, key))

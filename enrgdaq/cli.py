@@ -133,6 +133,27 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--rate", type=float, default=0.0, help="messages per second of a producer; 0: all it can"
     )
+    bench.add_argument(
+        "--hand-in",
+        choices=["publish", "many", "gather", "reserve"],
+        default="publish",
+        help="how the producer hands in: message by message; many at once (raw); rows that are"
+        " gathered (rows); filled in the ring itself (arrow)",
+    )
+    bench.add_argument(
+        "--store",
+        choices=["memory", "csv", "hdf5", "root", "raw"],
+        default="memory",
+        help="memory: a reader that checks every word; the others write files, which are read"
+        " back and compared with their library used alone",
+    )
+    bench.add_argument(
+        "--ring-mb",
+        type=int,
+        default=0,
+        metavar="N",
+        help="size of each producer's ring, MiB (default: twice the payload, at least 16)",
+    )
     bench.add_argument("--json", action="store_true", help="one JSON object a line")
     chaos = commands.add_parser("chaos", help="break a real system and count its rows")
     chaos_command.add_options(chaos)
@@ -315,6 +336,9 @@ def _bench(options: argparse.Namespace) -> int:
             consumers=options.consumers,
             seconds=options.seconds,
             rate=options.rate,
+            hand_in=options.hand_in,
+            store=options.store,
+            ring_size_mb=options.ring_mb,
         )
         results.append(measure(plan, say_on_terminal))
         if options.json:

@@ -23,7 +23,7 @@ ENTRY_POINT_GROUP: Final = "enrgdaq.jobs"
 
 BUILT_IN: Final[dict[str, str]] = {
     "DAQJobBenchmark": "enrgdaq.daq.jobs.benchmark",
-    "DAQJobBenchmarkReader": "enrgdaq.daq.jobs.benchmark",
+    "DAQJobBenchmarkReader": "enrgdaq.daq.jobs.benchmark_reader",
     "DAQJobHandleStats": "enrgdaq.daq.jobs.handle_stats",
     "DAQJobNumbered": "enrgdaq.daq.jobs.numbered",
     "DAQJobPCMetrics": "enrgdaq.daq.jobs.pc_metrics",

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
+import numpy as np
 
-from enrgdaq.errors import EnrgdaqError
+from enrgdaq.errors import ConfigurationError, EnrgdaqError
+from enrgdaq.trials.bench_stores import OUTPUTS, Output
 from enrgdaq.trials.scratch import ScratchNode
 
 _MEGABYTE: Final = 1 << 20
 _REFERENCE_BYTES: Final = 96 * _MEGABYTE  # larger than the caches that would flatter the copy
 _SETTLE_SECONDS: Final = 1.0
+_SMALLEST_RING_MB: Final = 16
+_LANE_OF: Final = {"many": "raw", "gather": "rows", "reserve": "arrow"}
 T = TypeVar("T")
 
 
@@ -29,11 +33,39 @@ class BenchPlan:
     consumers: int = 1
     seconds: float = 5.0
     rate: float = 0.0
+    hand_in: str = "publish"
+    store: str = "memory"
+    ring_size_mb: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise :class:`ConfigurationError` for what does not go together."""
+        lane = _LANE_OF.get(self.hand_in, self.lane)
+        if lane != self.lane:
+            raise ConfigurationError(
+                f"--hand-in {self.hand_in} is for --lane {lane}, not {self.lane}"
+            )
+        if self.store != "memory" and (self.store == "raw") != (self.lane == "raw"):
+            raise ConfigurationError(
+                f"--store {self.store} does not take --lane {self.lane}: raw goes with raw"
+            )
+        if self.store != "memory" and (self.consumers != 1 or self.hand_in == "reserve"):
+            raise ConfigurationError("--consumers and --hand-in reserve go with --store memory")
 
     @property
     def ring_mb(self) -> int:
-        """A ring that holds at least eight messages and 64 MiB."""
-        return max(64, -(-8 * self.payload_bytes // _MEGABYTE))
+        """The given size, or one that holds two messages and as much as stays in caches.
+
+        A ring that the processor's cache can hold is up to twice as fast as one of 64 MiB:
+        what the producer writes is still there when the consumer reads it.
+        """
+        return self.ring_size_mb or max(
+            _SMALLEST_RING_MB, -(-9 * self.payload_bytes // _MEGABYTE // 4)
+        )
+
+    @property
+    def producer_lane(self) -> str:
+        """What the producer sends: for stores tables of rows, which can be read back."""
+        return "table" if self.lane == "arrow" and self.store != "memory" else self.lane
 
 
 class BenchResult(msgspec.Struct, kw_only=True):
@@ -41,6 +73,9 @@ class BenchResult(msgspec.Struct, kw_only=True):
 
     payload_bytes: int
     lane: str
+    hand_in: str
+    store: str
+    ring_mb: int
     producers: int
     consumers: int
     messages: int
@@ -61,23 +96,24 @@ class BenchResult(msgspec.Struct, kw_only=True):
     corrupted: int
     slowest_to_fastest: float
     memcpy_GB_per_s: float
+    library_rows_per_s: float
     ratio: float
+    """To the store's library used alone; without a store, to the copies."""
 
 
 class _Producer(msgspec.Struct):
-    messages: int
-    bytes: int
+    numbers: int
     first: float
     last: float
     cpu_seconds: float
 
 
 class _Reader(msgspec.Struct):
+    numbers: int
     messages: int
     bytes: int
     rows: int
     last: float
-    lost: int
     duplicated: int
     out_of_order: int
     corrupted: int
@@ -91,17 +127,25 @@ def measure(plan: BenchPlan, say: Callable[[str], None]) -> BenchResult:
 
     Raises :class:`EnrgdaqError` with the system's log when it does not come to its end.
     """
+    before = memcpy_rate(plan.payload_bytes)
     with ScratchNode("bench") as node:
-        producers, readers = _configure(node, plan)
+        output = None if plan.store == "memory" else OUTPUTS[plan.store](node.out, plan)
+        producers, readers = _configure(node, plan, output)
         node.start()
-        backpressure = _wait(node, producers, plan, say)
+        waited, drained_at = _wait(node, producers, plan, say)
         node.stop()
         try:
             sent = [_read(node.out / f"{name}.json", _Producer) for name in producers]
             seen = [_read(node.out / f"{name}.json", _Reader) for name in readers]
         except FileNotFoundError as error:
             raise EnrgdaqError(f"no result: {error}\n{node.words()}\n{node.log()}") from error
-    return _evaluate(plan, sent, seen, backpressure, memcpy_rate(plan.payload_bytes))
+        library = 0.0
+        if output is not None:
+            say(f"reading back {plan.store}")
+            seen = [_seen_in(output, name, drained_at) for name in producers]
+            library = output.library_rate()
+    memcpy = max(before, memcpy_rate(plan.payload_bytes))
+    return _evaluate(plan, sent, seen, waited, memcpy, library)
 
 
 def memcpy_rate(payload_bytes: int) -> float:
@@ -129,25 +173,30 @@ def memcpy_rate(payload_bytes: int) -> float:
 
 def table_lines(results: list[BenchResult]) -> list[str]:
     """The results as a table for people."""
-    header = (
-        f"{'bytes':>10} {'lane':>5} {'p>c':>4} {'GB/s':>7} {'msg/s':>9} {'rows/s':>11}"
-        f" {'p50 µs':>8} {'p99 µs':>9} {'memcpy':>7} {'ratio':>6} {'lost':>5} {'wrong':>5}"
-    )
-    lines = [header]
+    lines = [
+        f"{'bytes':>9} {'lane':>5} {'hand in':>8} {'store':>7} {'p>c':>4} {'GB/s':>7}"
+        f" {'msg/s':>8} {'rows/s':>10} {'p50 µs':>8} {'p99 µs':>8} {'ref':>10} {'ratio':>6}"
+        f" {'wrong':>5}"
+    ]
     for r in results:
-        wrong = r.duplicated + r.out_of_order + r.corrupted
+        wrong = r.lost + r.duplicated + r.out_of_order + r.corrupted
+        reference = f"{r.library_rows_per_s:.0f}/s" if r.store != "memory" else ""
+        reference = reference or f"{r.memcpy_GB_per_s:.2f} GB/s"
         lines.append(
-            f"{r.payload_bytes:>10} {r.lane:>5} {r.producers}>{r.consumers:<2} {r.GB_per_s:>7.2f}"
-            f" {r.messages_per_s:>9.0f} {r.rows_per_s:>11.0f} {r.p50_us:>8.0f} {r.p99_us:>9.0f}"
-            f" {r.memcpy_GB_per_s:>7.2f} {r.ratio:>6.2f} {r.lost:>5} {wrong:>5}"
+            f"{r.payload_bytes:>9} {r.lane:>5} {r.hand_in:>8} {r.store:>7}"
+            f" {r.producers}>{r.consumers:<2} {r.GB_per_s:>7.2f} {r.messages_per_s:>8.0f}"
+            f" {r.rows_per_s:>10.0f} {r.p50_us:>8.0f} {r.p99_us:>8.0f} {reference:>10}"
+            f" {r.ratio:>6.2f} {wrong:>5}"
         )
     return lines
 
 
-def _configure(node: ScratchNode, plan: BenchPlan) -> tuple[list[str], list[str]]:
-    node.configure({"stop_grace_seconds": 30.0})
+def _configure(
+    node: ScratchNode, plan: BenchPlan, output: Output | None
+) -> tuple[list[str], list[str]]:
+    node.configure({"stop_grace_seconds": 60.0})
     producers = [f"producer{n}" for n in range(plan.producers)]
-    readers = [f"reader{n}" for n in range(plan.consumers)]
+    readers = [f"reader{n}" for n in range(plan.consumers)] if output is None else []
     for name in readers:
         folder = node.out / name
         node.add(
@@ -159,6 +208,9 @@ def _configure(node: ScratchNode, plan: BenchPlan) -> tuple[list[str], list[str]
                 "result_file": str(node.out / f"{name}.json"),
             },
         )
+    if output is not None:
+        settings = {"daq_job_type": output.job_type, "out_dir": str(output.folder)}
+        node.add("store", settings)
     start_at = time.time() + _SETTLE_SECONDS + 0.2 * len(producers + readers)
     for name in producers:
         node.add(
@@ -166,13 +218,14 @@ def _configure(node: ScratchNode, plan: BenchPlan) -> tuple[list[str], list[str]
             {
                 "daq_job_type": "DAQJobBenchmark",
                 "payload_size": plan.payload_bytes,
-                "lane": plan.lane,
+                "lane": plan.producer_lane,
+                "hand_in": plan.hand_in,
                 "seconds": plan.seconds,
                 "rate": plan.rate,
                 "start_at": start_at,
                 "ring_size_mb": plan.ring_mb,
                 "result_file": str(node.out / f"{name}.json"),
-                "store_config": {"memory": {}},
+                "store_config": {"memory": {}} if output is None else output.store_config(name),
             },
         )
     return producers, readers
@@ -180,9 +233,13 @@ def _configure(node: ScratchNode, plan: BenchPlan) -> tuple[list[str], list[str]
 
 def _wait(
     node: ScratchNode, producers: list[str], plan: BenchPlan, say: Callable[[str], None]
-) -> float:
-    """Wait until all producers are done; returns how long they had waited for room."""
-    deadline = time.monotonic() + 60 + 3 * plan.seconds
+) -> tuple[float, float]:
+    """Wait until all is sent and taken.
+
+    Returns how long the producers had waited for room, and when (monotonic s) the last row
+    was durable, to 50 ms.
+    """
+    deadline = time.monotonic() + 60 + 10 * plan.seconds
     while time.monotonic() < deadline:
         snapshot = node.snapshot()
         if snapshot is not None:
@@ -191,27 +248,56 @@ def _wait(
             say(f"{plan.payload_bytes} bytes, {plan.lane}: {rate / 1e9:.2f} GB/s")
             if any(job.state in ("failed", "backoff") for job in snapshot.jobs):
                 raise EnrgdaqError(f"the benchmark's jobs fail:\n{node.log()}")
-            if all(job.state == "stopped" for job in jobs):
-                return sum(job.backpressure_seconds for job in jobs)
-        time.sleep(0.25)
+            lag = sum(c.lag_bytes for ring in snapshot.rings for c in ring.consumers)
+            if all(job.state == "stopped" for job in jobs) and not lag:
+                return sum(job.backpressure_seconds for job in jobs), time.monotonic()
+        time.sleep(0.05)
     raise EnrgdaqError(f"the benchmark did not end:\n{node.log()}")
+
+
+def _seen_in(output: Output, producer: str, drained_at: float) -> _Reader:
+    """What a store's output holds of a producer, read with the library that users have."""
+    numbers, whole = output.read(producer)
+    steps = np.diff(numbers, prepend=-1)
+    return _Reader(
+        numbers=len(numbers),
+        messages=0,
+        bytes=len(numbers) * output.bytes_a_number,
+        rows=len(numbers),
+        last=drained_at,
+        duplicated=int(np.count_nonzero(steps == 0)),
+        out_of_order=int(np.count_nonzero(steps < 0)),
+        corrupted=len(numbers) - whole,
+        cpu_seconds=0.0,
+        by_producer={producer: len(numbers)},
+        delays_us={},
+    )
 
 
 def _evaluate(
     plan: BenchPlan,
     sent: list[_Producer],
     seen: list[_Reader],
-    backpressure: float,
+    waited: float,
     memcpy: float,
+    library: float,
 ) -> BenchResult:
-    messages = sum(producer.messages for producer in sent)
-    size = sum(reader.bytes for reader in seen) // len(seen)
+    copies = plan.consumers  # of every number
+    numbers = sum(producer.numbers for producer in sent)
+    size = sum(reader.bytes for reader in seen) // copies
+    rows = sum(reader.rows for reader in seen) / copies
     seconds = max(r.last for r in seen) - min(p.first for p in sent)
-    rates = [p.messages / max(p.last - p.first, 1e-9) for p in sent]
-    in_all = messages * len(seen)
+    rates = [p.numbers / max(p.last - p.first, 1e-9) for p in sent]
+    messages = sum(reader.messages for reader in seen) // copies
+    if plan.store != "memory":
+        messages = numbers // max(1, plan.payload_bytes // 16 if plan.lane == "arrow" else 1)
+    ratio = size / seconds / 1e9 / memcpy
     return BenchResult(
         payload_bytes=plan.payload_bytes,
         lane=plan.lane,
+        hand_in=plan.hand_in,
+        store=plan.store,
+        ring_mb=plan.ring_mb,
         producers=plan.producers,
         consumers=plan.consumers,
         messages=messages,
@@ -219,17 +305,18 @@ def _evaluate(
         seconds=seconds,
         GB_per_s=size / seconds / 1e9,
         messages_per_s=messages / seconds,
-        rows_per_s=sum(r.rows for r in seen) / len(seen) / seconds,
+        rows_per_s=rows / seconds,
         **{f"{name}_us": max(r.delays_us.get(name, 0.0) for r in seen) for name in _DELAYS},
         cpu_seconds=sum(p.cpu_seconds for p in sent) + sum(r.cpu_seconds for r in seen),
-        backpressure_seconds=backpressure,
-        lost=in_all - sum(r.messages for r in seen) + sum(r.duplicated for r in seen),
+        backpressure_seconds=waited,
+        lost=numbers * copies - sum(r.numbers for r in seen) + sum(r.duplicated for r in seen),
         duplicated=sum(r.duplicated for r in seen),
         out_of_order=sum(r.out_of_order for r in seen),
         corrupted=sum(r.corrupted for r in seen),
         slowest_to_fastest=min(rates) / max(rates),
         memcpy_GB_per_s=memcpy,
-        ratio=size / seconds / 1e9 / memcpy,
+        library_rows_per_s=library,
+        ratio=rows / seconds / library if library else ratio,
     )
 
 

@@ -1,11 +1,10 @@
-"""A producer at full speed and a reader that checks every word: for ``enrgdaq bench``."""
+"""A producer at full speed: for ``enrgdaq bench``."""
 
-import array
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -13,20 +12,23 @@ import pyarrow as pa
 from msgspec import Meta
 
 from enrgdaq.daq.base import DAQJob
-from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
-from enrgdaq.daq.store.base import DAQJobStore, DAQJobStoreJobConfig
+from enrgdaq.daq.models import DAQJobStopError
 from enrgdaq.daq.store.journal import replace_file
 from enrgdaq.daq.store.models import (
-    DAQJobMessageStore,
     DAQJobMessageStorePyArrow,
     DAQJobMessageStoreRaw,
     DAQJobMessageStoreTabular,
     StorableDAQJobConfig,
 )
-from enrgdaq.daq.topics import Topic
 
 _MIX: Final = 0x9E3779B97F4A7C15
 _WORD: Final = 8  # bytes
+_ROW: Final = 16  # bytes: a number and a value
+_BATCH_BYTES: Final = 1 << 19  # handed in by one publish_many
+_MOST_IN_BATCH: Final = 512
+_GATHERED: Final = 1_000  # rows between two looks at the clock
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 
 class DAQJobBenchmarkConfig(StorableDAQJobConfig, kw_only=True):
@@ -36,8 +38,19 @@ class DAQJobBenchmarkConfig(StorableDAQJobConfig, kw_only=True):
         160_000
     )
     lane: Annotated[
-        Literal["arrow", "raw", "rows"], Meta(description="tables, bytes, or one row a message")
+        Literal["arrow", "raw", "rows", "table"],
+        Meta(
+            description="arrow: tables of one column of words; raw: such words as bytes; rows:"
+            " one row a message; table: tables of numbered rows of 16 bytes"
+        ),
     ] = "arrow"
+    hand_in: Annotated[
+        Literal["publish", "many", "gather", "reserve"],
+        Meta(
+            description="publish: message by message; many: with publish_many (raw lane);"
+            " gather: with gather_rows (rows lane); reserve: filled in the ring (arrow lane)"
+        ),
+    ] = "publish"
     seconds: Annotated[
         float, Meta(gt=0, description="how long to send, s; the time runs from start_at")
     ] = 5.0
@@ -54,29 +67,12 @@ class DAQJobBenchmarkConfig(StorableDAQJobConfig, kw_only=True):
 
 
 class ProducerResult(msgspec.Struct):
-    """What a producer sent. Times: monotonic s of this host."""
+    """What a producer sent: numbered messages, or numbered rows. Times: monotonic s."""
 
-    messages: int
-    bytes: int
+    numbers: int
     first: float
     last: float
     cpu_seconds: float
-
-
-class ReaderResult(msgspec.Struct):
-    """What a reader saw. Times: monotonic s of this host; delays: publish to handler, µs."""
-
-    messages: int = 0
-    bytes: int = 0
-    rows: int = 0
-    last: float = 0.0
-    lost: int = 0
-    duplicated: int = 0
-    out_of_order: int = 0
-    corrupted: int = 0
-    cpu_seconds: float = 0.0
-    by_producer: dict[str, int] = msgspec.field(default_factory=dict)
-    delays_us: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class DAQJobBenchmark(DAQJob):
@@ -88,129 +84,156 @@ class DAQJobBenchmark(DAQJob):
     def start(self) -> None:
         """Send for the configured time, write the result, and be done."""
         config = self.config
+        send = self._sender()
         self.sleep(config.start_at - time.time())
-        messages = self._messages()
-        first = time.monotonic()
-        count, now = 0, first
+        first = now = time.monotonic()
+        number = 0
         while now - first < config.seconds and not self.stopping:
-            self.publish(next(messages))
-            count += 1
+            number += send(number)
             now = time.monotonic()
-            if config.rate and (ahead := first + count / config.rate - now) > 0:
+            if config.rate and (ahead := first + number / config.rate - now) > 0:
                 self.sleep(ahead)
                 now = time.monotonic()
-        result = ProducerResult(count, count * config.payload_size, first, now, _cpu_seconds())
+        self.send_gathered()
+        result = ProducerResult(number, first, now, cpu_seconds())
         if config.result_file:
             replace_file(Path(config.result_file), msgspec.json.encode(result))
-        raise DAQJobStopError(f"sent {count} messages")
+        raise DAQJobStopError(f"sent {number} numbers")
 
-    def _messages(self) -> Iterator[DAQJobMessage]:
-        store, lane = self.config.store_config, self.config.lane
+    def _sender(self) -> Callable[[int], int]:
+        """What sends from a number on, and tells how many numbers it has sent."""
+        lane, hand_in = self.config.lane, self.config.hand_in
+        if hand_in == "many":
+            return self._send_many()
+        if hand_in == "gather":
+            return self._send_gathered_rows()
+        if hand_in == "reserve":
+            return self._send_reserved()
+        return {
+            "arrow": self._send_words,
+            "raw": self._send_raw,
+            "rows": self._send_row,
+            "table": self._send_tables,
+        }[lane]()
+
+    def _send_words(self) -> Callable[[int], int]:
         words = make_words(self.config.payload_size)
-        number = 0
-        while True:
+
+        def send(number: int) -> int:
             number_words(words, number)
-            if lane == "raw":
-                yield DAQJobMessageStoreRaw(store_config=store, data=words.data)
-            elif lane == "arrow":
-                column = pa.Array.from_buffers(pa.uint64(), len(words), [None, pa.py_buffer(words)])
-                yield DAQJobMessageStorePyArrow(
-                    store_config=store, table=pa.RecordBatch.from_arrays([column], ["word"])
-                )
-            else:
-                yield DAQJobMessageStoreTabular(
-                    store_config=store, keys=["number", "value"], data=[[number, number * 0.5]]
-                )
-            number += 1
+            column = pa.Array.from_buffers(pa.uint64(), len(words), [None, pa.py_buffer(words)])
+            table = pa.RecordBatch.from_arrays([column], ["word"])
+            store = self.config.store_config
+            self.publish(DAQJobMessageStorePyArrow(store_config=store, table=table))
+            return 1
+
+        return send
+
+    def _send_raw(self) -> Callable[[int], int]:
+        words = make_words(self.config.payload_size)
+
+        def send(number: int) -> int:
+            number_words(words, number)
+            store = self.config.store_config
+            self._put_message_out(DAQJobMessageStoreRaw(store_config=store, data=words.data))
+            return 1
+
+        return send
+
+    def _send_row(self) -> Callable[[int], int]:
+        store, keys = self.config.store_config, ["number", "value"]
+
+        def send(number: int) -> int:
+            row = [number, number * 0.5]
+            self._put_message_out(
+                DAQJobMessageStoreTabular(store_config=store, keys=keys, data=[row])
+            )
+            return 1
+
+        return send
+
+    def _send_tables(self) -> Callable[[int], int]:
+        rows = max(1, self.config.payload_size // _ROW)
+        steps = np.arange(rows, dtype=np.int64)
+
+        def send(number: int) -> int:
+            numbers = steps + number
+            table = pa.RecordBatch.from_arrays(
+                [pa.array(numbers), pa.array(numbers * 0.5)], ["number", "value"]
+            )
+            store = self.config.store_config
+            self.publish(DAQJobMessageStorePyArrow(store_config=store, table=table))
+            return rows
+
+        return send
+
+    def _send_many(self) -> Callable[[int], int]:
+        size = self.config.payload_size
+        count = max(1, min(_MOST_IN_BATCH, _BATCH_BYTES // size))
+        words = np.tile(make_words(size), (count, 1))
+        steps = np.arange(count, dtype=np.uint64)
+        store = self.config.store_config
+        messages = [
+            DAQJobMessageStoreRaw(store_config=store, data=row.view(np.uint8).data) for row in words
+        ]
+
+        def send(number: int) -> int:
+            words[:, 0] = steps + np.uint64(number)
+            words[:, -1] = words[:, 0] ^ np.uint64(_MIX)
+            self.publish_many(messages)
+            return count
+
+        return send
+
+    def _send_gathered_rows(self) -> Callable[[int], int]:
+        gatherer = self.gather_rows(self.config.store_config, ["number", "value"])
+
+        def send(number: int) -> int:
+            add = gatherer.add
+            for one in range(number, number + _GATHERED):
+                add((one, one * 0.5))
+            return _GATHERED
+
+        return send
+
+    def _send_reserved(self) -> Callable[[int], int]:
+        store, rows = self.config.store_config, self.config.payload_size // _WORD
+
+        def send(number: int) -> int:
+            with self.reserve(store, {"same": np.uint64}, rows) as table:
+                table.columns["same"].fill(number)
+            return 1
+
+        return send
 
 
-class DAQJobBenchmarkReaderConfig(DAQJobStoreJobConfig, kw_only=True):
-    """Config of :class:`DAQJobBenchmarkReader`."""
-
-    result_file: Annotated[str, Meta(description="where to write what was seen, JSON")]
-
-
-class DAQJobBenchmarkReader(DAQJobStore):
-    """Reads every word that a benchmark sends, and checks number and content."""
-
-    config_type = DAQJobBenchmarkReaderConfig
-    config: DAQJobBenchmarkReaderConfig
-    topics_to_subscribe: ClassVar[list[str]] = [Topic.store("DAQJobStoreMemory")]  # type: ignore[misc]
-
-    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(config, *args, **kwargs)
-        self._result = ReaderResult()
-        self._next: dict[str, int] = {}
-        self._delays = array.array("q")
-
-    def store(self, message: DAQJobMessageStore) -> None:
-        """Check one message."""
-        self._delays.append(time.time_ns() - self.sent_ns)
-        producer = message.daq_job_info.unique_id if message.daq_job_info else ""
-        result = self._result
-        number, size, rows = self._look_into(message)
-        expected = self._next.get(producer, 0)
-        if number > expected:
-            result.lost += number - expected
-        elif number == expected - 1:
-            result.duplicated += 1
-        elif number < expected:
-            result.out_of_order += 1
-        self._next[producer] = number + 1
-        result.messages += 1
-        result.rows += rows
-        result.bytes += size
-
-    def flush(self) -> None:
-        """Nothing is kept: the words were read."""
-        self._result.last = time.monotonic()
-
-    def free(self) -> None:
-        """Write the result."""
-        result = self._result
-        result.cpu_seconds = _cpu_seconds()
-        result.by_producer = self._next
-        if self._delays:
-            delays = np.frombuffer(self._delays, dtype=np.int64) / 1e3
-            p50, p95, p99, longest = np.percentile(delays, [50, 95, 99, 100]).tolist()
-            result.delays_us = {"p50": p50, "p95": p95, "p99": p99, "max": longest}
-        replace_file(Path(self.config.result_file), msgspec.json.encode(result))
-        super().free()
-
-    def _look_into(self, message: DAQJobMessageStore) -> tuple[int, int, int]:
-        """Number, bytes and rows of a message; every word is read."""
-        if isinstance(message, DAQJobMessageStoreTabular):
-            ((number, value),) = message.data or [[-1, 0.0]]
-            self._result.corrupted += value != number * 0.5
-            return number, 16, 1
-        if isinstance(message, DAQJobMessageStorePyArrow):
-            words = message.get_table()["word"].chunk(0).to_numpy()
-        elif isinstance(message, DAQJobMessageStoreRaw):
-            words = np.frombuffer(message.data, dtype=np.uint64)
-        else:
-            raise TypeError(f"{type(message).__name__} is not sent by a benchmark")
-        self._result.corrupted += not is_whole(words)
-        return int(words[0]), words.nbytes, len(words)
-
-
-def make_words(size: int) -> "np.ndarray[Any, np.dtype[np.uint64]]":
+def make_words(size: int) -> Words:
     """A payload of ``size`` bytes, rounded down to whole words: a pattern, not zeros."""
     return np.arange(size // _WORD, dtype=np.uint64)
 
 
-def number_words(words: "np.ndarray[Any, np.dtype[np.uint64]]", number: int) -> None:
+def number_words(words: Words, number: int) -> None:
     """Write a message's number into its first word, and what follows from it into its last."""
     words[0] = number
     words[-1] = number ^ _MIX
 
 
-def is_whole(words: "np.ndarray[Any, np.dtype[np.uint64]]") -> bool:
+def is_whole(words: Words) -> bool:
     """Whether every word is what the number says: checked by one sum over all of them."""
     number, inner = int(words[0]), len(words) - 2
     expected = number + (number ^ _MIX) + inner * (inner + 1) // 2
     return int(words.sum(dtype=np.uint64)) == expected % 2**64
 
 
-def _cpu_seconds() -> float:
+def are_whole(words: Words) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    """The same for many payloads, shape (payloads, words)."""
+    numbers, inner = words[:, 0], words.shape[1] - 2
+    expected = numbers + (numbers ^ np.uint64(_MIX)) + np.uint64(inner * (inner + 1) // 2)
+    whole: np.ndarray[Any, np.dtype[np.bool_]] = words.sum(axis=1, dtype=np.uint64) == expected
+    return whole
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process, s."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime

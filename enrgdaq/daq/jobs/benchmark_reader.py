@@ -1,0 +1,144 @@
+"""A reader that checks every word that a benchmark sends: for ``enrgdaq bench``."""
+
+import array
+import time
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from enrgdaq.daq.jobs.benchmark import are_whole, cpu_seconds, is_whole
+from enrgdaq.daq.store.base import DAQJobStore, DAQJobStoreJobConfig
+from enrgdaq.daq.store.journal import replace_file
+from enrgdaq.daq.store.models import (
+    DAQJobMessageStore,
+    DAQJobMessageStorePyArrow,
+    DAQJobMessageStoreRaw,
+    DAQJobMessageStoreTabular,
+)
+from enrgdaq.daq.topics import Topic
+
+_SMALL: Final = 1 << 16  # bytes; such payloads are looked at together: one by one a sum takes 2 µs
+
+Numbers = np.ndarray[Any, np.dtype[Any]]
+
+
+class ReaderResult(msgspec.Struct):
+    """What a reader saw. Times: monotonic s of this host; delays: publish to handler, µs.
+
+    What is numbered is a message, or in tables of numbered rows a row. What is lost shows
+    only against what was sent.
+    """
+
+    numbers: int = 0
+    messages: int = 0
+    bytes: int = 0
+    rows: int = 0
+    last: float = 0.0
+    duplicated: int = 0
+    out_of_order: int = 0
+    corrupted: int = 0
+    cpu_seconds: float = 0.0
+    by_producer: dict[str, int] = msgspec.field(default_factory=dict)
+    delays_us: dict[str, float] = msgspec.field(default_factory=dict)
+
+
+class DAQJobBenchmarkReaderConfig(DAQJobStoreJobConfig, kw_only=True):
+    """Config of :class:`DAQJobBenchmarkReader`."""
+
+    result_file: Annotated[str, Meta(description="where to write what was seen, JSON")]
+
+
+class DAQJobBenchmarkReader(DAQJobStore):
+    """Reads every word that a benchmark sends, and checks numbers and content."""
+
+    config_type = DAQJobBenchmarkReaderConfig
+    config: DAQJobBenchmarkReaderConfig
+    topics_to_subscribe: ClassVar[list[str]] = [Topic.store("DAQJobStoreMemory")]  # type: ignore[misc]
+
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self._result = ReaderResult()
+        self._next: dict[str, int] = {}
+        self._delays = array.array("q")
+        self._small: dict[str, list[Any]] = {}
+        self._rows: dict[str, list[Any]] = {}
+
+    def store(self, message: DAQJobMessageStore) -> None:
+        """Look at one message, or keep it to be looked at before it is let go of."""
+        self._delays.append(time.time_ns() - self.sent_ns)
+        producer = message.daq_job_info.unique_id if message.daq_job_info else ""
+        if isinstance(message, DAQJobMessageStoreRaw):
+            if len(message.data) <= _SMALL:
+                self._small.setdefault(producer, []).append(message.data)
+            else:
+                self._look_at_words(producer, np.frombuffer(message.data, dtype=np.uint64))
+        elif isinstance(message, DAQJobMessageStoreTabular):
+            self._rows.setdefault(producer, []).extend(message.data or ())
+            self._result.messages += 1
+        elif isinstance(message, DAQJobMessageStorePyArrow):
+            self._look_at_table(producer, message)
+
+    def flush(self) -> None:
+        """Look at all that was kept; then it may be reused."""
+        for producer, payloads in self._small.items():
+            for size in {len(payload) for payload in payloads}:
+                alike = [payload for payload in payloads if len(payload) == size]
+                words = np.frombuffer(b"".join(alike), dtype=np.uint64).reshape(len(alike), -1)
+                self._count(producer, words[:, 0], messages=len(alike), size=words.nbytes)
+                self._result.corrupted += int(np.count_nonzero(~are_whole(words)))
+        for producer, rows in self._rows.items():
+            numbers, values = (np.array(column) for column in zip(*rows, strict=True))
+            self._count(producer, numbers, messages=0, size=16 * len(rows))
+            self._result.corrupted += int(np.count_nonzero(values != numbers * 0.5))
+        self._small.clear()
+        self._rows.clear()
+        self._result.last = time.monotonic()
+
+    def free(self) -> None:
+        """Write the result."""
+        result = self._result
+        result.cpu_seconds = cpu_seconds()
+        result.by_producer = self._next
+        if self._delays:
+            delays = np.frombuffer(self._delays, dtype=np.int64) / 1e3
+            p50, p95, p99, longest = np.percentile(delays, [50, 95, 99, 100]).tolist()
+            result.delays_us = {"p50": p50, "p95": p95, "p99": p99, "max": longest}
+        replace_file(Path(self.config.result_file), msgspec.json.encode(result))
+        super().free()
+
+    def _look_at_words(self, producer: str, words: Numbers) -> None:
+        self._count(producer, words[:1], messages=1, size=words.nbytes, rows=len(words))
+        self._result.corrupted += not is_whole(words)
+
+    def _look_at_table(self, producer: str, message: DAQJobMessageStorePyArrow) -> None:
+        table = message.get_table()
+        columns = [column.combine_chunks().to_numpy() for column in table.columns]
+        if table.column_names == ["word"]:
+            self._look_at_words(producer, columns[0])
+        elif table.column_names == ["same"]:
+            words = columns[0]
+            self._count(producer, words[:1], messages=1, size=words.nbytes, rows=len(words))
+            number = int(words[0])
+            is_same = int(words.sum(dtype=np.uint64)) == number * len(words) % 2**64
+            self._result.corrupted += not (is_same and int(words[-1]) == number)
+        else:
+            numbers, values = columns
+            self._count(producer, numbers, messages=1, size=16 * len(numbers))
+            self._result.corrupted += int(np.count_nonzero(values != numbers * 0.5))
+
+    def _count(
+        self, producer: str, numbers: Numbers, *, messages: int, size: int, rows: int | None = None
+    ) -> None:
+        """Count numbers that came in this order."""
+        result, expected = self._result, self._next.get(producer, 0)
+        result.numbers += len(numbers)
+        result.messages += messages
+        result.bytes += size
+        result.rows += len(numbers) if rows is None else rows
+        steps = np.diff(numbers.astype(np.int64), prepend=expected - 1)
+        result.duplicated += int(np.count_nonzero(steps == 0))
+        result.out_of_order += int(np.count_nonzero(steps < 0))
+        self._next[producer] = int(numbers[-1]) + 1

@@ -120,7 +120,7 @@ def export_svg(socket_path: Path, file: Path, *, seconds: float, refresh_seconds
 
     async def take() -> str:
         app = ConsoleApp(Link(socket_path, refresh_seconds=refresh_seconds), Model(symbols=UNICODE))
-        async with app.run_test(size=(120, 36)) as pilot:
+        async with app.run_test(size=(140, 40)) as pilot:
             await pilot.pause(seconds)
             picture = app.export_screenshot(title="ENRGDAQ")
         app.link.stop()

@@ -97,13 +97,14 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         if self._is_ending:
             return
         now = self._clock()
-        self.model.tick(now)
+        is_changed = self.model.tick(now)
         if not self.link.is_alive:
             self.exit(Outcome.DETACHED, return_code=1, message="the console's link has failed")
             return
         for bar in self._everywhere(KeyBar):
             bar.tick(now)
-        self._redraw()
+        if is_changed:
+            self._redraw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A read-only console has no keys that change anything."""

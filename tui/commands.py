@@ -105,7 +105,7 @@ ACTIONS = (
         "escape",
         "esc",
         "",
-        "no filter, no search, every panel in its place",
+        "no filter, no search; again: every panel in its place",
         Scope.VIEW,
     ),
     Action(

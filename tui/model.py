@@ -65,13 +65,18 @@ class Model:
             self.details, self.details_error = news.details, news.details_error
         self.tick(now)
 
-    def tick(self, now: float) -> None:
-        """Let time pass (monotonic seconds, the clock of ``answered_at``)."""
+    def tick(self, now: float) -> bool:
+        """Let time pass (monotonic seconds, the clock of ``answered_at``).
+
+        True if that has changed what is to be shown.
+        """
+        before = self.silent_seconds
         if self.started_at is None:
             self.started_at = now
         since = self.answered_at if self.answered_at is not None else self.started_at
         silence = now - since
         self.silent_seconds = int(silence) if silence >= OLD_AFTER_SECONDS else None
+        return self.silent_seconds != before
 
     def freeze(self, on: bool) -> None:
         """Hold what is shown, or show what has come in meanwhile."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType
 
 # Read by Textual when it is imported. A shift's line may be slow: no animation. News comes twice a
-# second however many frames there may be; keys wait for the next frame, so 15 would be felt.
-os.environ.setdefault("TEXTUAL_FPS", "30")
+# second however many frames there may be, but a key waits for the next one: 15 would be felt.
+os.environ.setdefault("TEXTUAL_FPS", "60")
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
 
@@ -120,7 +120,7 @@ def export_svg(socket_path: Path, file: Path, *, seconds: float, refresh_seconds
 
     async def take() -> str:
         app = ConsoleApp(Link(socket_path, refresh_seconds=refresh_seconds), Model(symbols=UNICODE))
-        async with app.run_test(size=(120, 36)) as pilot:
+        async with app.run_test(size=(140, 40)) as pilot:
             await pilot.pause(seconds)
             picture = app.export_screenshot(title="ENRGDAQ")
         app.link.stop()

@@ -3,17 +3,21 @@
 import pytest
 from rich.segment import Segment
 from rich.style import Style
-from scripted_supervisor import NOW, job, snapshot
+from scripted_supervisor import NOW, job, snapshot, topic
 from textual.strip import Strip
 
 from tui import formats
 from tui.contact import Contact
 from tui.health import health
 from tui.history import History, ceiling, columns
+from tui.link import News
+from tui.model import Model
 from tui.symbols import ASCII, UNICODE, choose
 from tui.tree import Row
 from tui.view import View
 from tui.widgets import job_cells
+from tui.widgets.fitting import fit_end
+from tui.widgets.graph import RateGraphs, grid
 from tui.widgets.line_view import changed_runs
 
 
@@ -188,3 +192,32 @@ def test_characters_suit_the_terminal() -> None:
     assert choose({"TERM": "xterm"}, "utf-8") is UNICODE
     assert choose({"TERM": "linux"}, "utf-8") is ASCII
     assert choose({"TERM": "xterm"}, "ANSI_X3.4-1968") is ASCII
+
+
+@pytest.mark.parametrize("compared", [0, 1, 2, 5, 11])
+@pytest.mark.parametrize(
+    ("width", "height"), [(5, 2), (22, 5), (43, 6), (79, 14), (80, 23), (135, 46)]
+)
+def test_graphs_fill_their_place_exactly(width: int, height: int, compared: int) -> None:
+    model = Model()
+    shown = snapshot()
+    shown.topics = [topic(f"a topic with a long name {n}", n, n * 1e6) for n in range(11)]
+    model.apply(News(snapshot=shown), 1.0)
+    model.view.compared = [one.topic for one in shown.topics[:compared]]
+    lines = RateGraphs(model).lines(width, height)
+    assert len(lines) == height
+    assert {sum(len(span.text) for span in line.spans) for line in lines} <= {width}
+
+
+def test_as_many_graphs_as_there_is_room_for_in_the_shape_of_screens() -> None:
+    assert grid(1, 43, 6, 34) == (1, 1)
+    assert grid(4, 80, 23, 34) == (2, 2)
+    assert grid(3, 80, 14, 34)[0] == 2
+    assert grid(2, 43, 14, 34) == (1, 2)
+    assert grid(12, 20, 5, 34) == (1, 1)
+
+
+def test_of_a_path_and_a_topic_the_end_stays() -> None:
+    assert fit_end("/data/out/logs/x.log", 10, "~") == "~ogs/x.log"
+    assert fit_end("x.log", 10, "~") == "x.log"
+    assert fit_end("x.log", 0, "~") == ""

@@ -146,8 +146,9 @@ def test_help_is_made_of_the_actions_and_goes_away(console: Console) -> None:
     async def scenario(pilot: Pilots) -> None:
         await pilot.press("question_mark")
         assert "restart the selected job" in console.text()
-        await pilot.press("pagedown", "pagedown")
+        await pilot.press("end")
         assert "backpressure: seconds" in console.text()
+        assert "F FAILED" in console.text()
         await pilot.press("escape")
         assert "digitizer" in console.text()
 

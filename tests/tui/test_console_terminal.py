@@ -1,5 +1,6 @@
 """The program on a real terminal: signals, a lost line, and the state it leaves behind."""
 
+import base64
 import fcntl
 import os
 import pty
@@ -81,6 +82,7 @@ class OnTerminal:
                 os.close(descriptor)
 
 
+CLIPBOARD = re.compile(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)\x07")
 MODES = re.compile(rb"\x1b\[\?(\d+)([hl])")
 
 
@@ -120,6 +122,22 @@ def test_one_changed_figure_costs_few_bytes(
     asked = supervisor.asked_snapshots
     program.until(lambda: supervisor.asked_snapshots > asked + 2)
     assert len(program.output) < 120, program.output
+
+
+def test_a_copied_line_goes_to_the_terminals_clipboard(
+    on_terminal: Callable[..., OnTerminal],
+) -> None:
+    program = on_terminal()
+    program.until(lambda: b"line 19 of" in program.output)
+    program.type(b"l")
+    program.until(lambda: b"line 0 of" in program.output)
+    program.type(b"c")
+    program.until(lambda: CLIPBOARD.search(program.output) is not None)
+    found = CLIPBOARD.search(program.output)
+    assert found is not None
+    assert base64.b64decode(found.group(1)).decode() == (
+        "2025-10-09 08:52:39 UTC INFO csv: line 19 of the log"
+    )
 
 
 def test_term_stops_acquisition_in_order(

@@ -3,10 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.style import Style
 from scripted_supervisor import job, snapshot
 
-from tui.incoming import cleaned_details, named
+from tui.incoming import cleaned, cleaned_details, named
+from tui.model import Model
 from tui.text import LONGEST, clean, clean_lines
+from tui.widgets.line_view import Line, LineView, Span
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,20 @@ def test_every_string_of_a_snapshot_is_cleaned() -> None:
     assert (shown.supervisor.id, shown.supervisor.problems) == ("node", ["bad"])
     assert shown.topics[0].topic == "store"
     assert shown.rings[0].consumers[0].name == "csv"
+
+
+def test_also_what_is_in_a_table_is_cleaned() -> None:
+    assert cleaned({"a\x1b[0m": ["b\x07", 1]}) == {"a": ["b", 1]}
+
+
+def test_what_nobody_has_cleaned_is_cleaned_when_it_is_drawn() -> None:
+    class Careless(LineView):
+        def lines(self, width: int, height: int) -> list[Line]:
+            return [Line([Span("job \x1b[2J\x9b31m\ud800!")])]
+
+    view = Careless(Model())
+    view._looks = {("plain", ""): Style()}
+    assert view._strip(view.lines(10, 1)[0], 10).text == "job !     "
 
 
 def test_names_that_look_alike_are_told_apart() -> None:

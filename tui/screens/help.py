@@ -8,24 +8,26 @@ from textual.screen import Screen
 
 from tui.commands import help_lines
 from tui.model import Model
+from tui.widgets.job_cells import STALE, STATES
 from tui.widgets.keybar import KeyBar
 from tui.widgets.line_view import Line, Span
 from tui.widgets.page import Page
 
 _STATES = (
-    ("running", "good", "takes part"),
-    ("STALE", "warn", "alive, but silent for longer than its stale_after_seconds"),
-    ("starting", "info", "not yet ready"),
-    ("stopping", "warn", "on its way out"),
-    ("stopped", "dim", "stopped by somebody; s starts it"),
-    ("BACKOFF", "warn", "has ended by itself, will be started again"),
-    ("FAILED", "bad", "has ended too often; s starts it"),
+    ("running", "takes part"),
+    ("starting", "not yet ready"),
+    ("stopping", "on its way out"),
+    ("stopped", "stopped by somebody; s starts it"),
+    ("backoff", "has ended by itself, will be started again"),
+    ("failed", "has ended too often; s starts it"),
 )
 _COLUMNS = (
-    ("in, out", "messages per second that it takes and gives; - if it never did"),
+    ("in, out", "messages, or bytes, per second that it takes and gives; - if it never did"),
     ("age", "since its last message"),
+    ("cpu%", "of one processor core"),
+    ("MB", "memory of its own, without what all jobs share"),
     ("rst", "restarts since the supervisor started"),
-    ("bp", "backpressure: seconds it waited for consumers that are behind"),
+    ("bp s", "backpressure: seconds it waited for consumers that are behind"),
     ("lost", "messages lost; anything but 0 is a problem"),
 )
 
@@ -65,7 +67,12 @@ def _text(*, readonly: bool) -> list[Line]:
         else:
             lines += [Line(), Line([Span(f" {key}", "info")])]
     lines += [Line(), Line([Span(" States", "info")])]
-    lines += [Line([Span(f"   {word:<10}", look), Span(about)]) for word, look, about in _STATES]
+    states = [(STATES[state], about) for state, about in _STATES]
+    states.append((STALE, "alive, but silent for longer than its stale_after_seconds"))
+    lines += [
+        Line([Span(f"   {letter} {word:<10}", look), Span(about)])
+        for (letter, word, look), about in states
+    ]
     lines += [Line(), Line([Span(" Columns", "info")])]
     lines += [Line([Span(f"   {word:<10}", "bold"), Span(about)]) for word, about in _COLUMNS]
     return lines[1:]

@@ -70,10 +70,11 @@ class MainScreen(Screen[None]):
         """Graphs show the topic that was chosen; the log may be of the job."""
         if message.view is self.topics:
             self._view.topic = message.key
+            self.query_one(RateGraphs).redraw()
         elif message.view is self.jobs:
             self._view.job = self.jobs.chosen or ""
             self._read_log(self._model.wish)
-        self._redraw()
+            self.log_pane.redraw()
 
     def action_freeze(self) -> None:
         """Hold the display, or let it go."""
@@ -124,12 +125,15 @@ class MainScreen(Screen[None]):
             self._say(f"{wanted}: none {where}; the file has all lines", "warn")
 
     def action_back(self) -> None:
-        """As it is at first: all panels, all jobs, all topics."""
+        """Everything there is again; from there, every panel in its place."""
         view = self._view
-        view.large, view.is_attentive = "", False
-        view.job_filter = view.topic_filter = view.log_search = ""
-        view.compared = []
-        self._arrange()
+        if view.is_attentive or view.job_filter or view.topic_filter or view.log_search:
+            view.job_filter = view.topic_filter = view.log_search = ""
+            view.is_attentive = False
+            self._redraw()
+        else:
+            view.large, view.compared = "", []
+            self._arrange()
 
     def action_follow(self) -> None:
         """Newest log lines."""

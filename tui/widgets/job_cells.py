@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from enrgdaq.control.protocol import JobStatus
 from tui import formats
 from tui.problems import tally
@@ -14,6 +16,7 @@ from tui.widgets.line_view import Span
 
 WIDE = 110  # cells; from here on states and headings are words
 LEAST_NAME = 12
+HEADING = 16  # cells: "jobs 1-10 of 200"
 STATE = 9  # cells of a state's word
 
 STATES = {
@@ -122,8 +125,11 @@ class Table(NamedTuple):
     columns: list[tuple[Column, int]]
 
 
-def table(width: int) -> Table:
-    """What fits; where not all does, the least wanted columns go first."""
+def table(width: int, rows: Sequence[Row] = ()) -> Table:
+    """What fits; where not all does, the least wanted columns go first.
+
+    Types get what the names of these rows leave to them.
+    """
     is_wide = width >= WIDE
     chosen = [(column, column.wide if is_wide else column.narrow) for column in COLUMNS]
 
@@ -134,7 +140,12 @@ def table(width: int) -> Table:
         rank = max(column.rank for column, _ in chosen)
         chosen = [(column, cells) for column, cells in chosen if column.rank < rank]
     room = left()
-    kind = 0 if room < LEAST_NAME + 13 else max(12, min(32, room * 2 // 5))
+    mark = STATE + 3 if is_wide else 2
+    names = [2 * row.depth + mark + cell_len(row.key) for row in rows if row.job is not None]
+    kind = max(12, min(32, max(room * 2 // 5, room - 2 - max(names, default=0))))
+    kind = min(kind, max(12, room - 1 - HEADING))
+    if room < LEAST_NAME + 13:
+        kind = 0
     return Table(is_wide, max(0, room - kind - 1) if kind else max(0, room), kind, chosen)
 
 

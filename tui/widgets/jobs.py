@@ -34,7 +34,7 @@ class JobTable(CursorLines):
         node = snapshot.supervisor.id if snapshot is not None and width >= ROOMY else ""
         self._rows = tree.rows(self.model.jobs, self.model.view, node)
         self._keys = [row.key for row in self._rows]
-        self._table = job_cells.table(width - 1)
+        self._table = job_cells.table(width - 1, self._rows)
 
     def nearest(self, place: int) -> int:
         """A job rather than the group above it."""

@@ -52,7 +52,6 @@ def test_hdf5_has_every_row_once(node: Node, kills: int) -> None:
 
 @pytest.mark.parametrize("kills", [0, 3])
 def test_root_has_every_row_once(node: Node, kills: int) -> None:
-    node.configure(stop_grace_seconds=60)
     node.add_code("numbered", PRODUCER)
     node.add("numbers", producer("root") + 'file_path = "numbers.root"\ntree_name = "numbers"')
     node.add(
@@ -60,7 +59,7 @@ def test_root_has_every_row_once(node: Node, kills: int) -> None:
         """
         daq_job_type = "DAQJobStoreROOT"
         flush_interval_seconds = 0.05
-        finish_wait_seconds = 30
+        finish_after_seconds = 0.5
         roll_size_mb = 4
         """,
     )
@@ -74,9 +73,9 @@ def test_root_has_every_row_once(node: Node, kills: int) -> None:
         node.wait(lambda before=before: written() not in (0, before), what="rows to go on")
         node.kill_job("root")
     node.wait_job("numbers", lambda job: job.state == "stopped", seconds=60)
-    assert node.stop(seconds=60) == 0, node.log()
+    node.wait(lambda: not list(node.out.glob(".*.*.*.*")), what="all to be finished", seconds=90)
+    assert node.stop() == 0, node.log()
     schema = pa.schema({"n": pa.int64(), "square": pa.float64()})
     files = [root_rows.read_table(path, "numbers", schema) for path in node.out.glob("*.root")]
     assert len(files) > 1
     assert_all_there(pa.concat_tables(files).sort_by("n"))
-    assert {p.name for p in node.out.glob(".numbers*")} == {".numbers.root.marks"}

@@ -1,5 +1,6 @@
 """ROOT files: every type as it was sent, never overwritten, finished from journals."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Iterator
@@ -224,6 +225,7 @@ def test_a_roll_that_cannot_be_finished_is_kept(
     journal.write_bytes(journal.read_bytes()[:100])
     finisher = Finisher(logging.getLogger("test"))
     finisher.add([closed])
-    assert finisher.wait(60)
+    with contextlib.closing(finisher):
+        assert finisher.wait(60)
     assert "cannot be finished, and is kept" in caplog.text
     assert journal.exists()

@@ -29,12 +29,13 @@ from enrgdaq.daq.store.root.roll import DONE_SUFFIX, RollPlan, read_plan
 from enrgdaq.errors import NameInUseError, StoreError
 from enrgdaq.transport.lock import NameLock
 
+LATER: Final = 75
 PROVENANCE_KEY: Final = "enrgdaq_provenance"
 UNFINISHED: Final = "unfinished.root"
 _NAME_FILE: Final = "name"
 _BASKET_BYTES: Final = 16 << 20  # of all branches together: an `extend` costs a millisecond
 _PR_SET_PDEATHSIG: Final = 1
-_NICENESS: Final = 10
+_NICENESS: Final = 5
 _LOCK_WAIT_SECONDS: Final = 30.0
 
 
@@ -161,28 +162,46 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def main() -> int:
-    """Exit code 0: done; 75: may be better later; 1: the roll cannot be read."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        return 75  # whoever started this is gone already
-    os.nice(_NICENESS)
-    folder = Path(sys.argv[1])
+class Outcome(msgspec.Struct, kw_only=True):
+    """What became of a closed roll."""
+
+    code: int
+    """0: done; 75: may be better later; 1: the roll cannot be read."""
+    text: str = ""
+    """The file, or the reason."""
+
+
+def outcome(folder: Path) -> Outcome:
+    """Finish a roll that nobody else is finishing."""
     lock = NameLock(folder / "lock")
     try:
         # The process before this one may still be dying.
         lock.acquire(wait_seconds=_LOCK_WAIT_SECONDS)
-        path = finish(folder)
+        return Outcome(code=0, text=str(finish(folder) or ""))
     except (OSError, NameInUseError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 75
+        if not folder.exists():
+            return Outcome(code=0)  # that process has done it
+        return Outcome(code=LATER, text=str(error))
     except (StoreError, pa.ArrowException) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        return Outcome(code=1, text=str(error))
     finally:
         lock.release()
-    sys.stdout.write(f"{path or ''}\n")
+
+
+def main() -> int:
+    """Finish the folder of the command line, or those of which each line of stdin names one."""
+    if len(sys.argv) > 1:
+        found = outcome(Path(sys.argv[1]))
+        sys.stdout.write(f"{found.text}\n")
+        return found.code
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        return LATER  # the store is gone already
+    os.nice(_NICENESS)
+    for line in sys.stdin:
+        sys.stdout.buffer.write(msgspec.json.encode(outcome(Path(line.rstrip("\n")))) + b"\n")
+        sys.stdout.flush()
     return 0
 
 

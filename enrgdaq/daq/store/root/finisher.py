@@ -1,6 +1,7 @@
-"""Runs the finisher's process for one closed roll after the other."""
+"""Has closed rolls finished by a process of their own, one after the other."""
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -9,18 +10,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-_LATER: Final = 75  # exit code of the finisher for what may be better later
+import msgspec
+
+from enrgdaq.daq.store.root.finish import LATER, Outcome
+
 _RETRY_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.02
 
 
 class Finisher:
-    """Closed rolls become files, one at a time and off the store's thread."""
+    """Closed rolls become files off the store's thread.
+
+    The process is started for the first roll and stays: importing uproot takes a second.
+    """
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
         self._waiting: deque[Path] = deque()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_busy = False
+        self._answer = b""
         self._next_try = 0.0
 
     def add(self, folders: Iterable[Path]) -> None:
@@ -33,14 +42,13 @@ class Finisher:
         return not self._waiting
 
     def look(self) -> None:
-        """Start the next one, or see what became of the last."""
-        if self._process is None:
-            if self._waiting and time.monotonic() >= self._next_try:
-                self._start(self._waiting[0])
+        """Hand the next one over, or see what became of the last."""
+        if not self._waiting or time.monotonic() < self._next_try:
             return
-        if self._process.poll() is not None:
-            self._bury(self._process, self._waiting[0])
-            self._process = None
+        if self._is_busy:
+            self._hear()
+        else:
+            self._hand_over(self._waiting[0])
 
     def wait(self, seconds: float) -> bool:
         """Go on until all are done, so long at most; whether they are."""
@@ -51,30 +59,58 @@ class Finisher:
         return self.is_idle
 
     def close(self) -> None:
-        """End what runs; the roll stays as it is. Idempotent."""
+        """End the process; a roll that it is at stays as it is. Idempotent."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
             self._process = None
+        self._is_busy = False
 
-    def _start(self, folder: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "enrgdaq.daq.store.root.finish", str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def _hand_over(self, folder: Path) -> None:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "enrgdaq.daq.store.root.finish"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            assert self._process.stdout is not None  # noqa: S101 - as asked for
+            os.set_blocking(self._process.stdout.fileno(), False)
+        assert self._process.stdin is not None  # noqa: S101 - as asked for
+        try:
+            self._process.stdin.write(f"{folder}\n".encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._lose(folder)
+            return
+        self._is_busy = True
+        self._answer = b""
 
-    def _bury(self, process: "subprocess.Popen[str]", folder: Path) -> None:
-        said, complained = process.communicate()
-        reason = (complained.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
-        if process.returncode == _LATER:
+    def _hear(self) -> None:
+        assert self._process is not None  # noqa: S101 - it is busy
+        assert self._process.stdout is not None  # noqa: S101 - as asked for
+        try:
+            said = os.read(self._process.stdout.fileno(), 65_536)
+        except BlockingIOError:
+            return
+        if not said:
+            self._lose(self._waiting[0])
+            return
+        self._answer += said
+        if self._answer.endswith(b"\n"):
+            self._is_busy = False
+            self._note(msgspec.json.decode(self._answer, type=Outcome), self._waiting[0])
+
+    def _lose(self, folder: Path) -> None:
+        self.close()
+        self._note(Outcome(code=LATER, text="the finisher's process has ended"), folder)
+
+    def _note(self, outcome: Outcome, folder: Path) -> None:
+        if outcome.code == LATER:
             self._next_try = time.monotonic() + _RETRY_SECONDS
-            self._log.error("%s waits to be finished: %s", folder, reason)
+            self._log.error("%s waits to be finished: %s", folder, outcome.text)
             return
         self._waiting.popleft()
-        if process.returncode:
-            self._log.error("%s cannot be finished, and is kept: %s", folder, reason)
-        elif said.strip():
-            self._log.info("finished %s", said.strip())
+        if outcome.code:
+            self._log.error("%s cannot be finished, and is kept: %s", folder, outcome.text)
+        elif outcome.text:
+            self._log.info("finished %s", outcome.text)

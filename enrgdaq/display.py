@@ -57,7 +57,7 @@ def _job_cells(job: JobStatus) -> list[str]:
         number(job.rate_in),
         number(job.rate_out),
         "-" if job.age_seconds is None else duration(job.age_seconds),
-        size(job.queued_bytes),
+        size(job.queued_bytes + job.spool_bytes),
         duration(job.backpressure_seconds),
         str(job.restarts),
         str(job.lost),

@@ -316,6 +316,7 @@ class Line:
         self._swallow: bytes | None = None
         self._late_seconds = 0.0
         self.swallowed = threading.Event()
+        self.times_swallowed = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -393,6 +394,7 @@ class Line:
                     time.sleep(self._late_seconds)
                     sink.sendall(data)
                     sink.shutdown(socket.SHUT_WR)
+                    self.times_swallowed += 1
                     self.swallowed.set()
                     return
                 sink.sendall(data)

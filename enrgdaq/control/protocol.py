@@ -159,6 +159,10 @@ class JobStatus(Struct, kw_only=True):
     unrouted: int
     queued_bytes: int
     """Bytes that wait for this job in rings."""
+    spool_bytes: int = 0
+    """Bytes on disk that its store has not written yet."""
+    spool_age_seconds: float | None = None
+    """Since the oldest of them was published; ``None`` for an empty spool."""
     latency_avg_ms: float
     latency_p95_ms: float
     latency_p99_ms: float

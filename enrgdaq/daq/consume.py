@@ -13,6 +13,9 @@ from enrgdaq.errors import CodecError
 from enrgdaq.transport.bell import LOOK_SECONDS
 from enrgdaq.transport.ring import Record, RingReader
 
+CRASHED = "this job crashed at it again and again"
+"""Why a record is put aside before it is handed to the job."""
+
 _SET_ASIDE_MAGIC = b"ENRGASIDE1\n"
 
 
@@ -36,36 +39,55 @@ class MessageStream:
         self._report = report
         self._log = log
         self._warned: set[str] = set()
+        self._counted: dict[str, int] = {}
 
     def read(self) -> Iterator[tuple[Source, RingReader, Record, DAQJobMessage]]:
         """What is there now. The record counts as being in hand until the next one is asked for."""
         for source, reader, record in self.inbox.read():
-            if self._set_aside and (source.uuid, record.end) in self._set_aside:
-                self.put_aside(source, record, "this job crashed at it again and again")
+            if self.is_set_aside(source.uuid, record):
+                self.put_aside(source.spec.producer, source.uuid, record, CRASHED)
                 continue
             reader.take_in_hand(record)
-            message = self._unpack(source, record)
+            message = self.unpack(source.spec.producer, source.unpack, record)
             if message is not None:
-                now_ns = time.time_ns()
-                self._counters.took(len(record.payload), record.timestamp_ns, now_ns)
+                self._count(source, record)
                 yield source, reader, record, message
             reader.put_down()
 
-    def _unpack(self, source: Source, record: Record) -> DAQJobMessage | None:
+    def take(self) -> Iterator[tuple[Source, RingReader, Record]]:
+        """What is there now, as it is: for whoever only passes it on."""
+        for source, reader, record in self.inbox.read():
+            self._count(source, record)
+            yield source, reader, record
+
+    def is_set_aside(self, ring_uuid: str, record: Record) -> bool:
+        """Whether this job has crashed at a record too often."""
+        return bool(self._set_aside) and (ring_uuid, record.end) in self._set_aside
+
+    def unpack(
+        self, producer: str, unpack: Callable[[Record], DAQJobMessage], record: Record
+    ) -> DAQJobMessage | None:
+        """The message in a record; ``None``, counted and logged, when it cannot be read."""
         try:
-            return source.unpack(record)
+            return unpack(record)
         except CodecError as error:
             self.unreadable += 1
             if str(error) not in self._warned:
                 self._warned.add(str(error))
-                self._log.error("message from %s dropped: %s", source.spec.producer, error)
+                self._log.error("message from %s dropped: %s", producer, error)
             return None
 
-    def put_aside(self, source: Source, record: Record, reason: str) -> None:
+    def _count(self, source: Source, record: Record) -> None:
+        # Not twice what a store reads again because it could not write it.
+        if record.end > self._counted.get(source.uuid, 0):
+            self._counted[source.uuid] = record.end
+            self._counters.took(len(record.payload), record.timestamp_ns, time.time_ns())
+
+    def put_aside(self, producer: str, ring_uuid: str, record: Record, reason: str) -> None:
         """Keep a record that cannot be handled in a file of its own, counted, and pass it."""
         folder = self._set_aside_folder
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{source.spec.producer}_{source.uuid[:8]}_{record.end}.record"
+        path = folder / f"{producer}_{ring_uuid[:8]}_{record.end}.record"
         if path.exists():
             # It was passed in an earlier life that ended before its cursor had moved on.
             return
@@ -75,10 +97,8 @@ class MessageStream:
             b"".join((_SET_ASIDE_MAGIC, sizes, record.header, bytes(record.payload)))
         )
         unfinished.replace(path)
-        self._log.error(
-            "a message from %s was put aside in %s: %s", source.spec.producer, path, reason
-        )
-        self._report(RecordSetAside(ring_uuid=source.uuid, end=record.end, path=str(path)))
+        self._log.error("a message from %s was put aside in %s: %s", producer, path, reason)
+        self._report(RecordSetAside(ring_uuid=ring_uuid, end=record.end, path=str(path)))
 
 
 def handle_each(

@@ -64,6 +64,10 @@ class ProcessHost:
         self._log = logging.getLogger(spec.unique_id)
         self.logs = LogQueue(spec.unique_id)
         self._condition = ""
+        self.supervisor = spec.supervisor
+        self.spool_bytes = 0
+        """What the job has in its spool on disk."""
+        self.spool_oldest_ns = 0
         self._stop_reason = ""
         self._closing = threading.Event()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC)
@@ -368,6 +372,8 @@ class ProcessHost:
             latency=counters.take_latency(),
             resources=resources,
             condition=self._condition,
+            spool_bytes=self.spool_bytes,
+            spool_oldest=utc(self.spool_oldest_ns),
         )
 
     def _report_set_aside(self, report: RecordSetAside) -> None:

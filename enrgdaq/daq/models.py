@@ -200,6 +200,9 @@ class DAQJobMessageStatsReport(DAQJobMessage, kw_only=True):
     latency: DAQJobLatencyStats = field(default_factory=DAQJobLatencyStats)
     resources: DAQJobResourceStats = field(default_factory=DAQJobResourceStats)
     condition: str = ""
+    spool_bytes: int = 0
+    spool_oldest: dt.datetime | None = None
+    """When the oldest record in the job's spool was published."""
     extra: dict[str, Any] = field(default_factory=dict)
 
 

@@ -24,6 +24,8 @@ JOB_COLUMNS: Final = [
     "rss_mb",
     "backpressure_seconds",
     "lost_count",
+    "spool_bytes",
+    "spool_age_seconds",
 ]
 """``stats.csv``, one row per job. Dates are UTC."""
 

@@ -104,6 +104,12 @@ class Reporter:
             lost=stats.total("lost") + backlog.skipped[job.id] + job.records_set_aside,
             unrouted=stats.total("unrouted"),
             queued_bytes=backlog.waiting[job.id],
+            spool_bytes=report.spool_bytes,
+            spool_age_seconds=(
+                max(0.0, time.time() - report.spool_oldest.timestamp())
+                if report.spool_oldest
+                else None
+            ),
             latency_avg_ms=report.latency.avg_ms,
             latency_p95_ms=report.latency.p95_ms,
             latency_p99_ms=report.latency.p99_ms,
@@ -196,6 +202,8 @@ class Reporter:
             round(status.rss_mb, 1),
             status.backpressure_seconds,
             status.lost,
+            status.spool_bytes,
+            round(status.spool_age_seconds or 0.0, 1),
         ]
 
 

@@ -87,6 +87,7 @@ def _of_job(job: JobStatus) -> list[Line]:
         _fact("last message", formats.age(job.age_seconds)),
         _fact("latency", latency),
         _fact("waits for it", formats.size(job.queued_bytes)),
+        _fact("in its spool", formats.size(job.spool_bytes)),
         _fact("backpressure", f"{formats.number(job.backpressure_seconds)} s"),
         _fact("lost", str(job.lost), "bad" if job.lost else "plain"),
         _fact("no consumer", f"{job.unrouted} messages", "warn" if job.unrouted else "plain"),

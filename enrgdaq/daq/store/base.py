@@ -11,16 +11,19 @@ import pyarrow as pa
 from msgspec import Meta
 
 from enrgdaq.daq.base import DAQJob
+from enrgdaq.daq.consume import MessageStream
 from enrgdaq.daq.host import ProcessHost
 from enrgdaq.daq.models import DAQJobConfig, DAQJobMessage, DAQJobStopError
 from enrgdaq.daq.store.journal import Position
 from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfigBase
+from enrgdaq.daq.store.spool import Spool
+from enrgdaq.daq.store.spooling import Spooler
 from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import NameInUseError, ServerAwayError, StoreError, TransportError
 from enrgdaq.transport.bell import LOOK_SECONDS
 from enrgdaq.transport.lock import NameLock
 from enrgdaq.transport.memory import MEGABYTE
-from enrgdaq.transport.ring import RingReader
+from enrgdaq.transport.ring import Record, RingReader
 
 _RETRY_SECONDS: Final = 1.0
 _LOCK_WAIT_SECONDS: Final = 2.0  # the process before this one may still be dying
@@ -72,12 +75,18 @@ class DAQJobStore(DAQJob):
         self._give_up_at: float | None = None
         self._warn_after = 0.0
         self._folder_lock: NameLock | None = None
+        self._spooler: Spooler | None = None
 
     @property
     def known_rings(self) -> set[str]:
         """Rings whose watermarks must be kept."""
-        stream = self._host.stream if isinstance(self._host, ProcessHost) else None
-        return stream.inbox.uuids() if stream is not None else {self.position.ring_uuid}
+        rings = {self.position.ring_uuid} if self._stream is None else self._stream.inbox.uuids()
+        return rings | self._spooler.spool.rings if self._spooler is not None else rings
+
+    @property
+    def spool_size_mb(self) -> int | None:
+        """Most that this store's spool may take, MiB; ``None`` for stores without one."""
+        return None
 
     def store(self, message: DAQJobMessageStore) -> None:
         """Keep one message for the next flush. Must not write anything yet."""
@@ -93,6 +102,13 @@ class DAQJobStore(DAQJob):
     def tend(self) -> None:
         """Called between messages, at least ten times a second: for what time alone brings."""
 
+    def forget(self) -> None:
+        """Drop what was kept since the last flush: it comes again. For stores with a spool."""
+        raise TypeError(f"{type(self).__name__} must define forget()")
+
+    def look_for_server(self) -> None:
+        """Raise :class:`ServerAwayError` while there is no use in a flush."""
+
     def handle_message(self, message: DAQJobMessage) -> bool:
         """Keep one message, if it is for this kind of store."""
         if not super().handle_message(message) or not isinstance(message, DAQJobMessageStore):
@@ -107,40 +123,67 @@ class DAQJobStore(DAQJob):
             raise TransportError(f"{type(self).__name__} has no rings to read")
         stream = host.stream
         self._take_folder()
+        spooler = self._spooler = self._make_spooler(host, stream)
         while True:
             self._watchdog.reset()
-            look_again = 0
-            for source, reader, record, message in stream.read():
-                self.position = Position(source.uuid, record.end)
-                self.sent_ns = record.timestamp_ns
-                self.put_aside = functools.partial(stream.put_aside, source, record)
-                try:
-                    self.handle_message(message)
-                except (StoreError, pa.ArrowException, UnicodeError, csv.Error) as error:
-                    # The fault of this message alone: the others do not wait for it.
-                    self.put_aside(str(error))
-                self._pending = True
-                self._pending_bytes += record.end - record.start
-                if self._pending_bytes < look_again:
-                    continue
-                # A small ring must not cap the rate at one ring per flush interval.
-                if _is_half_held(reader) or self._is_due():
-                    self._flush_and_release()
-                look_again = self._pending_bytes + reader.ring.capacity // _LOOKS_A_RING
-            # Also by what was read past, addressed to others.
-            is_half_held = any(_is_half_held(reader) for reader in self._readers())
-            if self._pending and (is_half_held or self._is_due() or self.stopping):
-                self._flush_and_release()
-            if not self._pending:
-                self._release()
+            has_more = False
+            if spooler is not None and spooler.is_in_use:
+                has_more = spooler.turn(is_stopping=self.stopping)
+                if self.stopping and spooler.is_stuck:
+                    break
+            else:
+                self._store_what_came(stream)
             self.tend()
             if not host.may_go_on():
                 break
-            stream.inbox.wait(LOOK_SECONDS)
-        self._flush_and_release()
+            if spooler is not None and spooler.is_stuck:
+                time.sleep(LOOK_SECONDS)
+            elif not has_more:
+                stream.inbox.wait(LOOK_SECONDS)
+        if spooler is None or not spooler.is_in_use:
+            self._flush_and_release()
+        if spooler is not None and spooler.is_in_use:
+            spooler.finish()
+
+    def _store_what_came(self, stream: MessageStream) -> None:
+        """Keep what is in the rings; flush when it is time, or much."""
+        look_again = 0
+        for source, reader, record, message in stream.read():
+            self.keep(source.spec.producer, source.uuid, record, message)
+            self._pending = True
+            self._pending_bytes += record.end - record.start
+            if self._pending_bytes < look_again:
+                continue
+            # A small ring must not cap the rate at one ring per flush interval.
+            if _is_half_held(reader) or self._is_due():
+                self._flush_and_release()
+                if self._spooler is not None and self._spooler.is_in_use:
+                    return
+            look_again = self._pending_bytes + reader.ring.capacity // _LOOKS_A_RING
+        # Also by what was read past, addressed to others.
+        is_half_held = any(_is_half_held(reader) for reader in self._readers())
+        if self._pending and (is_half_held or self._is_due() or self.stopping):
+            self._flush_and_release()
+        elif not self._pending:
+            self._release()
+
+    def keep(self, producer: str, ring_uuid: str, record: Record, message: DAQJobMessage) -> None:
+        """Hand one message to :meth:`handle_message`; put it aside when that is its own fault."""
+        self.position = Position(ring_uuid, record.end)
+        self.sent_ns = record.timestamp_ns
+        stream = self._stream
+        if stream is not None:
+            self.put_aside = functools.partial(stream.put_aside, producer, ring_uuid, record)
+        try:
+            self.handle_message(message)
+        except (StoreError, pa.ArrowException, UnicodeError, csv.Error) as error:
+            # The fault of this message alone: the others do not wait for it.
+            self.put_aside(str(error))
 
     def free(self) -> None:
         """Give the folder back; subclasses close their files first."""
+        if self._spooler is not None:
+            self._spooler.close()
         if self._folder_lock is not None:
             self._folder_lock.release()
         super().free()
@@ -163,16 +206,44 @@ class DAQJobStore(DAQJob):
             or time.monotonic() - self._flushed_at >= self.config.flush_interval_seconds
         )
 
+    def _make_spooler(self, host: ProcessHost, stream: MessageStream) -> Spooler | None:
+        """For stores that may spool; also to drain what was spooled under other settings."""
+        limit_mb = self.spool_size_mb
+        if limit_mb is None:
+            return None
+        folder = self.out_dir / "spool" / self.unique_id
+
+        def note_damage(path: Path, count: int) -> None:
+            stream.unreadable += count
+            self.log.error("the disk has damaged %s or more messages; see %s", count, path)
+
+        return Spooler(
+            self,
+            Spool(folder, limit_mb * MEGABYTE, note_damage),
+            host,
+            stream,
+            may_move=str(self.config.when_behind) == "spool",
+            flush_bytes=int(self.config.flush_size_mb * MEGABYTE),
+            flush_seconds=self.config.flush_interval_seconds,
+        )
+
     def _flush_and_release(self) -> None:
+        is_written = True
         if self._pending:
             for reader in self._readers():
                 # A flush that fails is not the fault of the record at hand.
                 reader.put_down()
-            self._flush_when_possible()
+            is_written = self._flush_when_possible()
         self._pending = False
         self._pending_bytes = 0
         self._flushed_at = time.monotonic()
-        self._release()
+        if self._spooler is None or not self._spooler.may_move:
+            self._release()
+        elif not is_written:
+            self._spooler.begin()
+        else:
+            self._release()
+            self._spooler.begin_if_behind()
 
     def _release(self) -> None:
         """All that was read is durable, or was not for this store."""
@@ -181,15 +252,23 @@ class DAQJobStore(DAQJob):
                 reader.commit()
 
     def _readers(self) -> list[RingReader]:
-        stream = self._host.stream if isinstance(self._host, ProcessHost) else None
-        return stream.inbox.readers() if stream is not None else []
+        return self._stream.inbox.readers() if self._stream is not None else []
 
-    def _flush_when_possible(self) -> None:
-        """Flush; wait for what cannot be written now, say so, and lose nothing."""
+    @property
+    def _stream(self) -> MessageStream | None:
+        return self._host.stream if isinstance(self._host, ProcessHost) else None
+
+    def _flush_when_possible(self) -> bool:
+        """Flush; wait for what cannot be written now, say so, and lose nothing.
+
+        ``False``: the server is away, and what waits for it may go to the spool.
+        """
         while True:
             try:
                 self.flush()
             except ServerAwayError as error:
+                if self._spooler is not None and self._spooler.may_move:
+                    return False
                 self._wait_for_server(error)
                 continue
             except (OSError, StoreError) as error:
@@ -198,21 +277,19 @@ class DAQJobStore(DAQJob):
                 reason = str(error)
                 if isinstance(error, OSError):
                     reason = f"{error.filename or self.out_dir}: {error.strerror}"
-                self._say_waiting("disk", reason)
+                self.say_waiting("disk", reason)
                 self._watchdog.reset()
                 # Not self.sleep(): told to stop, a store still tries as long as it may.
                 time.sleep(_RETRY_SECONDS if not self.stopping else _RETRY_SECONDS / 5)
                 continue
-            self._give_up_at = None
             if self._warn_after:
-                self._warn_after = 0.0
-                self.set_condition("")
-                self.log.warning("writing again")
-            return
+                self.say_working("")
+            self._give_up_at = None
+            return True
 
     def _wait_for_server(self, error: ServerAwayError) -> None:
         """Wait a little. Raises :class:`DAQJobStopError` when that takes too long for a stop."""
-        self._say_waiting("server", str(error))
+        self.say_waiting("server", str(error))
         self._watchdog.reset()
         now = time.monotonic()
         if self.stopping:
@@ -222,14 +299,20 @@ class DAQJobStore(DAQJob):
                 raise DAQJobStopError("its server is away; the next start goes on with its rows")
         time.sleep(_SERVER_RETRY_SECONDS)
 
-    def _say_waiting(self, what: str, reason: str) -> None:
-        self.set_condition(
-            f"waiting for {what} {reason}" if what == "server" else f"waiting for {what}: {reason}"
-        )
+    def say_waiting(self, what: str, reason: str) -> None:
+        """Say in condition and log what is waited for; in the log once a minute."""
+        self.set_condition(f"waiting for {what}{' ' if what == 'server' else ': '}{reason}")
         now = time.monotonic()
         if now >= self._warn_after:
             self._warn_after = now + _WARN_SECONDS
-            self.log.error("cannot write: %s; the rows wait in the rings until it can", reason)
+            self.log.error("cannot write: %s; the rows are kept until it can", reason)
+
+    def say_working(self, condition: str) -> None:
+        """Nothing is waited for any more."""
+        self.set_condition(condition)
+        if self._warn_after:
+            self._warn_after = 0.0
+            self.log.warning("writing again")
 
 
 def _refuse(reason: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from enrgdaq.errors import StoreError
 
 _TAG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_RESERVED: Final = frozenset({"logs", "state", "set-aside"})
+_RESERVED: Final = frozenset({"logs", "state", "set-aside", "spool"})
 _LONGEST_NAME: Final = 140  # bytes; leaves room for date, tag, part and journal
 _DOUBLE_SUFFIXES: Final = (".csv.zst", ".csv.gz", ".tar.gz")
 

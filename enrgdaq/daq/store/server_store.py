@@ -2,7 +2,7 @@
 
 import time
 from abc import abstractmethod
-from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from msgspec import Meta
 
@@ -24,7 +24,19 @@ class DAQJobServerStoreConfig(DAQJobStoreJobConfig, kw_only=True):
     timeout_seconds: Annotated[
         float,
         Meta(ge=0.1, le=600, description="a server silent for so long in a command is away"),
-    ] = 10.0
+    ] = 5.0
+    # One choice more than other jobs have.
+    when_behind: Annotated[
+        Literal["hold", "spool", "skip"],
+        Meta(
+            description="when this store is behind or its server away: hold makes producers wait"
+            " once a ring is full; spool moves rows to a spool on disk and writes them in order"
+            " later; skip loses the oldest messages, counted"
+        ),
+    ] = "spool"  # type: ignore[assignment]
+    spool_size_mb: Annotated[
+        int, Meta(ge=32, description="most that the spool on disk may take, MiB; then it holds")
+    ] = 4096
 
 
 class Kept(NamedTuple):
@@ -103,6 +115,19 @@ class DAQJobServerStore(DAQJobStore, Generic[ConnectionT]):
         self._kept.clear()
         self._used_at = time.monotonic()
         self._link.worked()
+
+    def forget(self) -> None:
+        """Drop what was kept."""
+        self._kept.clear()
+
+    def look_for_server(self) -> None:
+        """Raise :class:`ServerAwayError` while there is no connection."""
+        self._link.get()
+
+    @property
+    def spool_size_mb(self) -> int | None:
+        """Most that this store's spool may take, MiB."""
+        return self.config.spool_size_mb
 
     def free(self) -> None:
         """End the connection."""

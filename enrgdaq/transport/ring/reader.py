@@ -115,6 +115,16 @@ class RingReader:
             yield Record(start, end, sequence, kind, sent_ns, header, payload)
         words[self._base + layout.READ] = self.position
 
+    @property
+    def ahead_bytes(self) -> int:
+        """Bytes that this reader has not looked at."""
+        return max(0, int(self._words[layout.HEAD]) - self.position)
+
+    def rewind(self) -> None:
+        """Read again what was read and not committed."""
+        self.position = self._begin()
+        self._sequence = None
+
     def take_in_hand(self, record: Record) -> None:
         """Say which record is being handled, so that a crash can be laid at its door."""
         self._words[self._base + layout.IN_HAND] = record.end

@@ -54,7 +54,7 @@ OCCASIONS: Final[Mapping[str, Occasion]] = {
 
 # The n-th pass from the arming on, at most: a ring's points are passed at each record or
 # release, a store's at each flush of a file.
-_MOST_PASSES: Final = {"ring": 60, "store": 4}
+_MOST_PASSES: Final = {"ring": 30, "store": 4}
 _MOST_AT_START: Final = 3  # one a job
 _ONCE_A_LAP: Final = ("ring.pad", "ring.tail")
 

@@ -1,5 +1,6 @@
 """The system under trial: its jobs, its folders, and what is left of it at the end."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -97,7 +98,7 @@ class System:
 
     def leftovers(self) -> list[str]:
         """Rings, sockets, locks and half-made files that should be gone after a stop."""
-        found = list(_SHM.glob(f"enrgdaq-*{self.node.id}*"))
+        found = list(_SHM.glob(f"enrgdaq-*-{self.node.id}"))
         runtime = runtime_folder(self.node.id)
         found += [runtime, *runtime.rglob("*")] if runtime.exists() else []
         for pattern in ("*.ring", ".*.lock", "*.lock", "*.new", "set-aside"):
@@ -118,6 +119,10 @@ class System:
                 kept.rename(self.node.out)
         self.disk.close()
         self.memory.close()
+        # What a system that did not end in order has left; reported by then.
+        shutil.rmtree(runtime_folder(self.node.id), ignore_errors=True)
+        for folder in _SHM.glob(f"enrgdaq-*-{self.node.id}"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _make_rooms(self, may_mount: bool) -> tuple[Room, Room]:
         if may_mount and enter_private_mounts():

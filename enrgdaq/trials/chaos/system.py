@@ -1,9 +1,12 @@
 """The system under trial: its jobs, its folders, and what is left of it at the end."""
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import psutil
 
 from enrgdaq.daq.numbered_rows import FINISH, read_notes
 from enrgdaq.errors import ConfigurationError
@@ -91,10 +94,7 @@ class System:
 
     def orphans(self) -> list[str]:
         """Processes of this trial that still run; to be asked when none should."""
-        return [
-            f"process {process.pid} ({process.name()})"
-            for process in marked_with(faults.FOLDER_VARIABLE, str(self.faults))
-        ]
+        return [f"process {process.pid}" for process in self._processes()]
 
     def leftovers(self) -> list[str]:
         """Rings, sockets, locks and half-made files that should be gone after a stop."""
@@ -106,7 +106,10 @@ class System:
         return sorted({str(path) for path in found})
 
     def close(self) -> None:
-        """Undo mounts and clean up servers; keeps the output when the node's folder is kept."""
+        """Undo mounts, clean up servers; keeps the output when the node's folder is kept."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         for backend in self.backends.values():
             backend.clean_up()
         if isinstance(self.disk, TmpfsRoom):
@@ -123,6 +126,9 @@ class System:
         shutil.rmtree(runtime_folder(self.node.id), ignore_errors=True)
         for folder in _SHM.glob(f"enrgdaq-*-{self.node.id}"):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _processes(self) -> list[psutil.Process]:
+        return marked_with(faults.FOLDER_VARIABLE, str(self.faults))
 
     def _make_rooms(self, may_mount: bool) -> tuple[Room, Room]:
         if may_mount and enter_private_mounts():

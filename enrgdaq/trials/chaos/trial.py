@@ -13,6 +13,7 @@ from enrgdaq.trials.chaos.system import System
 from enrgdaq.trials.scratch import ScratchNode
 
 _REST_SECONDS: Final = 120.0
+_DYING_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -108,3 +109,5 @@ def _come_to_rest(
     code = system.node.stop()
     if code != 0:
         deeds.complaints.append(f"the last stop ended with code {code}: {system.node.words()}")
+    # What was killed a moment ago may still be dying.
+    disturber.wait_for(lambda: not system.orphans(), _DYING_SECONDS)

@@ -106,7 +106,8 @@ class DAQJobStore(DAQJob):
         if not isinstance(host, ProcessHost) or host.stream is None:
             raise TransportError(f"{type(self).__name__} has no rings to read")
         stream = host.stream
-        self._take_folder()
+        # A folder that is in use is no matter of waiting: that ends the job, with the reason.
+        self._when_possible(self._take_folder, OSError)
         while True:
             self._watchdog.reset()
             look_again = 0
@@ -168,7 +169,7 @@ class DAQJobStore(DAQJob):
             for reader in self._readers():
                 # A flush that fails is not the fault of the record at hand.
                 reader.put_down()
-            self._flush_when_possible()
+            self._when_possible(self.flush, OSError, StoreError)
         self._pending = False
         self._pending_bytes = 0
         self._flushed_at = time.monotonic()
@@ -184,15 +185,17 @@ class DAQJobStore(DAQJob):
         stream = self._host.stream if isinstance(self._host, ProcessHost) else None
         return stream.inbox.readers() if stream is not None else []
 
-    def _flush_when_possible(self) -> None:
-        """Flush; wait for what cannot be written now, say so, and lose nothing."""
+    def _when_possible(
+        self, work: Callable[[], None], *waited_for: type[OSError] | type[StoreError]
+    ) -> None:
+        """Do it; wait for what cannot be written now, say so, and lose nothing."""
         while True:
             try:
-                self.flush()
+                work()
             except ServerAwayError as error:
                 self._wait_for_server(error)
                 continue
-            except (OSError, StoreError) as error:
+            except waited_for as error:
                 # A full or lost disk, a folder without permission, a broken journal: each is
                 # mended by somebody, and until then the rows wait in the rings.
                 reason = str(error)

@@ -54,6 +54,12 @@ class Disturber:
         self._wait(step.pause_seconds)
         _DEEDS[step.action](self, step)
 
+    def give_up(self) -> None:
+        """End everything that still goes on, and take back what has not come yet."""
+        for armed in self._system.faults.iterdir():
+            armed.unlink(missing_ok=True)
+        self.relieve()
+
     def relieve(self) -> None:
         """End everything that still goes on."""
         while self._lasting:
@@ -67,7 +73,9 @@ class Disturber:
             code = self._node.wait_for_end(0.0)
             self._complain(f"the supervisor ended with code {code}: {self._node.words()}")
         try:
-            self._node.start()
+            if self._node.pid is None:
+                self._node.launch()
+            self._node.wait_for_answer()
         except EnrgdaqError as error:
             self._complain(f"the system did not start: {error}")
             raise

@@ -90,7 +90,7 @@ def _come_to_rest(
     system: System, disturber: Disturber, deeds: Deeds, say: Callable[[str], None]
 ) -> None:
     """Let producers end and stores drain, then stop in order."""
-    disturber.relieve()
+    disturber.give_up()
     system.ask_to_finish()
     disturber.ensure_running()
     say("waiting for the stores to write what they are owed")

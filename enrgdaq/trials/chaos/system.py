@@ -42,7 +42,7 @@ SUPERVISOR_POINTS: Final = (
     "supervisor.drained",
 )
 _SHM: Final = Path("/dev/shm")  # noqa: S108 - mounted over, in a namespace of our own
-_GRACE_SECONDS: Final = 4.0
+_GRACE_SECONDS: Final = 60.0  # the ROOT store completes its files at the end
 
 
 class System:
@@ -77,6 +77,10 @@ class System:
     def ask_to_finish(self) -> None:
         """Let the producers end for good."""
         (self.notes / FINISH).touch()
+
+    def is_complete(self) -> bool:
+        """Whether all outputs can be read."""
+        return all(backend.is_complete() for backend in self.backends.values())
 
     def count(self) -> list[Counted]:
         """Read all outputs back."""

@@ -51,6 +51,7 @@ def test_played_full_disk_is_waited_for(system: System) -> None:
     disturber.ensure_running()
     disturber.relieve()
     assert deeds.complaints == []
+    assert deeds.others == {"full disk": 1, "full memory": 1}
     system.ask_to_finish()
     assert disturber.wait_for(lambda: is_over(system), 30.0)
     assert system.node.stop() == 0

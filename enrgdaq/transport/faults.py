@@ -31,7 +31,7 @@ POINTS: Final[Mapping[str, str]] = {
     "ring.reserve": "the memory of a new ring is about to be reserved",
     "store.rows": "rows are about to be written into a file",
     "store.torn": "half of a flush is in the file",
-    "store.journal": "rows are in the file, their watermark is not in the journal",
+    "store.journal": "rows are in the file, their watermark is not",
     "store.replace": "a new journal or snapshot is written, and not yet in its place",
     "store.snapshot": "a snapshot is in its place, its watermark is not",
     "store.recover": "a file was cut back after a crash, the journal not written again",

@@ -5,6 +5,7 @@ SIGKILL. Closing *any* descriptor of that file drops it too, so it is opened onc
 process. Keep the runtime folder off NFS.
 """
 
+import contextlib
 import fcntl
 import os
 import time
@@ -45,9 +46,11 @@ class NameLock:
                     f"{self.path.stem!r} is in use by process {holder or 'unknown'}"
                 )
             time.sleep(0.02)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         self._descriptor = descriptor
+        # For whoever is refused; a full disk must not refuse the lock itself.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         """Remove the file and give the lock back; idempotent."""

@@ -254,3 +254,16 @@ def test_broken_journal_is_waited_for_and_loses_nothing(node: Node) -> None:
     node.wait_job("csv", lambda job: job.state == "running" and not job.condition)
     assert node.stop() == 0, node.log()
     assert rows(node.out / "n.csv") == list(range(sent(node)))
+
+
+def test_store_whose_folder_cannot_be_made_waits_for_it(node: Node) -> None:
+    blocked = node.folder / "blocked"
+    blocked.write_text("not a folder")
+    numbers_job(node)
+    node.add("csv", STORE + 'out_dir = "blocked/out"\n')
+    node.start()
+    node.wait_job("csv", lambda job: "waiting for disk" in job.condition and job.restarts == 0)
+    blocked.unlink()
+    node.wait_job("csv", lambda job: job.state == "running" and not job.condition)
+    assert node.stop() == 0, node.log()
+    assert rows(blocked / "out" / "n.csv") == list(range(sent(node)))

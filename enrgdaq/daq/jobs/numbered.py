@@ -19,7 +19,7 @@ from enrgdaq.daq.store.models import (
     StorableDAQJobConfig,
 )
 
-_LARGE_ROWS: Final = 20_000  # 800 kB: cut into parts in a ring of 1 MB
+_LARGE_ROWS: Final = 8_000  # 320 kB: cut into parts in a ring of 1 MB
 _LARGE_ONE_IN: Final = 100
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from enrgdaq.daq.store.journal import replace_file
 from enrgdaq.errors import StoreError
+from enrgdaq.transport import faults
 
 _KEY: Final = b"enrgdaq"
 
@@ -86,6 +87,8 @@ class ArrowJournal:
             pieces.append(piece)
         total = self.rows + rows.num_rows
         pieces.append(self._marked(Mark(crc=crc, rows=total, watermarks=watermarks)))
+        faults.hit("store.rows")
+        faults.hit("store.torn", lambda: _write_half(self._descriptor, pieces, self.length))
         try:
             end = _write_all(self._descriptor, pieces, self.length)
             if self._syncs:
@@ -169,6 +172,12 @@ def _end(path: Path) -> tuple[int, Mark]:
 
 def _start(schema: pa.Schema) -> _Start:
     return msgspec.json.decode((schema.metadata or {})[_KEY], type=_Start)
+
+
+def _write_half(descriptor: int, pieces: list[Any], offset: int) -> None:
+    """What a kill in the middle leaves, for trials."""
+    whole = b"".join(pieces)
+    os.pwrite(descriptor, whole[: len(whole) // 2 | 1], offset)
 
 
 def _write_all(descriptor: int, pieces: list[Any], offset: int) -> int:

@@ -122,7 +122,8 @@ class DAQJobStore(DAQJob):
         if not isinstance(host, ProcessHost) or host.stream is None:
             raise TransportError(f"{type(self).__name__} has no rings to read")
         stream = host.stream
-        self._take_folder()
+        # A folder that is in use is no matter of waiting: that ends the job, with the reason.
+        self._when_possible(self._take_folder, OSError)
         spooler = self._spooler = self._make_spooler(host, stream)
         while True:
             self._watchdog.reset()
@@ -233,7 +234,7 @@ class DAQJobStore(DAQJob):
             for reader in self._readers():
                 # A flush that fails is not the fault of the record at hand.
                 reader.put_down()
-            is_written = self._flush_when_possible()
+            is_written = self._when_possible(self.flush, OSError, StoreError)
         self._pending = False
         self._pending_bytes = 0
         self._flushed_at = time.monotonic()
@@ -258,20 +259,22 @@ class DAQJobStore(DAQJob):
     def _stream(self) -> MessageStream | None:
         return self._host.stream if isinstance(self._host, ProcessHost) else None
 
-    def _flush_when_possible(self) -> bool:
-        """Flush; wait for what cannot be written now, say so, and lose nothing.
+    def _when_possible(
+        self, work: Callable[[], None], *waited_for: type[OSError] | type[StoreError]
+    ) -> bool:
+        """Do it; wait for what cannot be written now, say so, and lose nothing.
 
         ``False``: the server is away, and what waits for it may go to the spool.
         """
         while True:
             try:
-                self.flush()
+                work()
             except ServerAwayError as error:
                 if self._spooler is not None and self._spooler.may_move:
                     return False
                 self._wait_for_server(error)
                 continue
-            except (OSError, StoreError) as error:
+            except waited_for as error:
                 # A full or lost disk, a folder without permission, a broken journal: each is
                 # mended by somebody, and until then the rows wait in the rings.
                 reason = str(error)

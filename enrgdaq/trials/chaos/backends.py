@@ -74,6 +74,10 @@ class Backend(ABC):
     def read(self, producer: Producer) -> Found:
         """Read a producer's output back. No output at all is no rows."""
 
+    def is_complete(self) -> bool:
+        """Whether all that was stored can be read; what is not is completed at a start."""
+        return True
+
     def clean_up(self) -> None:  # noqa: B027 - files go with their folder
         """Remove what lies outside of :attr:`out`, such as tables of a server; idempotent."""
 
@@ -159,6 +163,79 @@ class RawBackend(Backend):
         return Found(np.frombuffer(data[:whole], ROW), scraps=int(whole != len(data)))
 
 
+class HDF5Backend(Backend):
+    """HDF5: one dataset a column."""
+
+    name = "hdf5"
+    job_type = "DAQJobStoreHDF5"
+    points = ("ring.cursor", "store.rows", "store.journal")
+
+    def store_config(self, producer: Producer) -> dict[str, Any]:
+        """See :class:`Backend`."""
+        return {"file_path": f"{producer.name}.h5", "dataset_name": "rows"}
+
+    def read(self, producer: Producer) -> Found:
+        """See :class:`Backend`."""
+        import h5py
+
+        path = self.out / f"{producer.name}.h5"
+        if not path.exists():
+            return Found(np.empty(0, ROW))
+        with h5py.File(path) as file:
+            return Found(_joined([{name: file["rows"][name][:] for name in COLUMNS}]))
+
+
+class ROOTBackend(Backend):
+    """ROOT: complete files, ``name.root``, ``name_1.root`` and so on."""
+
+    name = "root"
+    job_type = "DAQJobStoreROOT"
+    points = ("ring.cursor", "store.rows", "store.torn")
+
+    def job_settings(self) -> dict[str, Any]:
+        """See :class:`Backend`."""
+        return {"finish_wait_seconds": 15.0}
+
+    def is_complete(self) -> bool:
+        """See :class:`Backend`. Journals wait to be made into files."""
+        return not any((*self.out.glob(".*.closed"), *self.out.glob(".*.roll")))
+
+    def store_config(self, producer: Producer) -> dict[str, Any]:
+        """See :class:`Backend`."""
+        return {
+            "file_path": f"{producer.name}.root",
+            "tree_name": "rows",
+            "compression_type": "LZ4",
+            "compression_level": 1,
+        }
+
+    def read(self, producer: Producer) -> Found:
+        """See :class:`Backend`."""
+        import uproot
+
+        files = sorted(self.out.glob(f"{producer.name}*.root"), key=_number_of)
+        parts = []
+        for path in files:
+            with uproot.open(path) as file:
+                parts.append(file["rows"].arrays(COLUMNS, library="np"))
+        return Found(_joined(parts))
+
+
+def _number_of(path: Path) -> int:
+    number = path.stem.rpartition("_")[2]
+    return int(number) if number.isdigit() else 0
+
+
+def _joined(parts: list[dict[str, Any]]) -> Rows:
+    """Columns of several files, one behind the other."""
+    lengths = [{len(part[name]) for name in COLUMNS} for part in parts]
+    rows = np.empty(sum(max(found) for found in lengths), ROW)
+    for name in COLUMNS:
+        # Columns of different lengths do not fit, and end the audit.
+        rows[name] = np.concatenate([part[name] for part in parts]) if parts else ()
+    return rows
+
+
 def _frames(data: bytes) -> tuple[bytes, int]:
     """What is in all zstd frames of a file, and 1 when it does not end with a whole one."""
     import zstandard
@@ -176,4 +253,9 @@ def _frames(data: bytes) -> tuple[bytes, int]:
     return b"".join(parts), 0
 
 
-BACKENDS: Final[tuple[type[Backend], ...]] = (CsvBackend, RawBackend)
+BACKENDS: Final[tuple[type[Backend], ...]] = (
+    CsvBackend,
+    HDF5Backend,
+    ROOTBackend,
+    RawBackend,
+)

@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 from typing import Final
 
 from enrgdaq.transport.faults import POINTS
@@ -21,6 +22,8 @@ has started. The output lies in memory where the disk is really made full (as ro
 60 MB a minute.
 """
 _EPILOG: Final = """\
+Ctrl-C ends the disturbances; what there is by then is counted.
+
 exit code: 0 when lost, duplicated, out_of_order and torn are all 0, nothing is left behind and
 the system said and did what it should; 1 otherwise, and the folder is kept.
 
@@ -74,6 +77,9 @@ def run(options: argparse.Namespace) -> int:
         width = max(len(name) for name in POINTS)
         _print("\n".join(f"{name:<{width}}  {text}" for name, text in POINTS.items()))
         return 0
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C: the trial's processes and mounts are not to outlive it.
+        signal.signal(number, signal.default_int_handler)
     import msgspec
 
     from enrgdaq.trials.bench import say_on_terminal

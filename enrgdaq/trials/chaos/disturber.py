@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from enrgdaq.control.protocol import JobStatus
-from enrgdaq.errors import ControlError, EnrgdaqError
+from enrgdaq.errors import ControlError, ControlTimeoutError, EnrgdaqError
 from enrgdaq.transport import faults
 from enrgdaq.transport.faults import Fault
 from enrgdaq.trials.chaos import processes
@@ -49,10 +49,16 @@ class Disturber:
 
     def carry_out(self, step: Step) -> None:
         """Do one step and, if it is short, wait for its end."""
-        if step.action is not Action.FULL_MEMORY and step.point not in OCCASIONS:
+        if step.point not in OCCASIONS:
             self.ensure_running()
         self._wait(step.pause_seconds)
         _DEEDS[step.action](self, step)
+
+    def give_up(self) -> None:
+        """End everything that still goes on, and take back what has not come yet."""
+        for armed in self._system.faults.iterdir():
+            armed.unlink(missing_ok=True)
+        self.relieve()
 
     def relieve(self) -> None:
         """End everything that still goes on."""
@@ -67,7 +73,9 @@ class Disturber:
             code = self._node.wait_for_end(0.0)
             self._complain(f"the supervisor ended with code {code}: {self._node.words()}")
         try:
-            self._node.start()
+            if self._node.pid is None:
+                self._node.launch()
+            self._node.wait_for_answer()
         except EnrgdaqError as error:
             self._complain(f"the system did not start: {error}")
             raise
@@ -91,7 +99,8 @@ class Disturber:
         deadline = time.monotonic() + seconds
         while True:
             now = time.monotonic()
-            for over in [lasting for lasting in self._lasting if now >= lasting.until]:
+            # One at a time: the end of one may wait, and so end others.
+            while over := next((one for one in self._lasting if now >= one.until), None):
                 self._lasting.remove(over)
                 over.end()
             if now >= deadline:
@@ -161,6 +170,8 @@ class Disturber:
         self._deeds.note(self._deeds.others, step.action.value)
         try:
             self._node.client.restart(step.target)
+        except ControlTimeoutError:
+            pass  # a loaded machine; the command may be carried out yet
         except ControlError as error:
             if "restarting already" not in str(error):
                 self._complain(f"restart of {step.target}: {error}")
@@ -230,6 +241,8 @@ class Disturber:
         if code is None:
             self._node.wait_for_answer()
             self._is_down = self._has_kept_rings = False
+        elif code != -signal.SIGKILL:
+            self._complain(f"a start ended with code {code}: {self._node.words()}")
         return code == -signal.SIGKILL
 
     def _stop_with_data_owed(self) -> int:
@@ -237,6 +250,8 @@ class Disturber:
         self._let_data_be_owed()
         self._deeds.note(self._deeds.others, "stop with data owed")
         code = self._node.hurry_to_stop()
+        if code == -1:
+            self._complain("a stop that was hurried did not come to its end")
         self._is_down = self._has_kept_rings = True
         return code
 
@@ -267,20 +282,21 @@ class Disturber:
 
     def _fill_memory(self, step: Step) -> None:
         """With no room for rings a start is refused in words, and harms nothing."""
-        if not self._is_down:
-            # A ring that nobody is owed anything from makes room for a new one.
-            self._let_data_be_owed()
-            self._kill_all(step)
+        # A ring that nobody is owed anything from would make room for a new one.
+        self.relieve()
+        self._let_data_be_owed()
+        self._kill_all(step)
         self._system.memory.fill()
         self._node.launch()
         code = self._wait_for_end_or_answer()
         self._system.memory.relieve()
-        self._deeds.note(self._deeds.others, step.action.value)
         words = self._node.words()
         if code is None:
-            # Rings that were drained, the kills before this one, had left enough.
-            self._is_down = self._has_kept_rings = False
-        elif code != 2 or "ring_buffer_size_mb" not in words:
+            # Rings of several runs before had been drained, and made room enough.
+            self._is_down = False
+        elif code == 2 and "ring_buffer_size_mb" in words:
+            self._deeds.note(self._deeds.others, step.action.value)
+        else:
             self._complain(f"without memory for rings the start ended with {code}: {words}")
 
     def _wait_for_end_or_answer(self) -> int | None:

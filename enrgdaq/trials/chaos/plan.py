@@ -54,8 +54,8 @@ OCCASIONS: Final[Mapping[str, Occasion]] = {
 
 # The n-th pass from the arming on, at most: a ring's points are passed at each record or
 # release, a store's at each flush of a file.
-_MOST_PASSES: Final = {"ring": 60, "store": 4}
-_MOST_AT_START: Final = 3  # one a job
+_MOST_PASSES: Final = {"ring": 30, "store": 4}
+_MOST_AT_START: Final = 2  # passed once a job, and there are at least two
 _ONCE_A_LAP: Final = ("ring.pad", "ring.tail")
 
 
@@ -105,14 +105,15 @@ def first_round(draw: random.Random, cast: Cast) -> list[Step]:
     for point in cast.passers:
         points[occasion_of(point)].append(point)
     steps = [_aimed(draw, cast, p) for p in points[Occasion.WORK] + points[Occasion.NEXT_LIFE]]
-    others = [a for a in Action if a not in (Action.FAULT, Action.FULL_MEMORY)]
+    # Full memory begins with a kill of everything.
+    others = [a for a in Action if a not in (Action.FAULT, Action.KILL_ALL)]
     steps += [_step(draw, cast, action) for action in others]
-    kinds = (*OFFICES, draw.choice(cast.producers), draw.choice(cast.stores))
+    kinds = (FORKSERVER, BROKER, draw.choice(cast.producers), draw.choice(cast.stores))
     steps += [Step(_pause(draw), Action.KILL, target) for target in kinds]
     draw.shuffle(steps)
     starts = [_aimed(draw, cast, point) for point in points[Occasion.START]]
-    starts.append(_step(draw, cast, Action.FULL_MEMORY))
     draw.shuffle(starts)
+    starts.insert(0, Step(_pause(draw), Action.KILL, SUPERVISOR))
     stops = points[Occasion.STOP] + points[Occasion.START_AFTER_STOP]
     where = draw.randint(0, len(steps))
     return steps[:where] + starts + [_aimed(draw, cast, p) for p in stops] + steps[where:]

@@ -1,8 +1,12 @@
 """The system under trial: its jobs, its folders, and what is left of it at the end."""
 
+import contextlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import psutil
 
 from enrgdaq.daq.numbered_rows import FINISH, read_notes
 from enrgdaq.errors import ConfigurationError
@@ -38,7 +42,7 @@ SUPERVISOR_POINTS: Final = (
     "supervisor.drained",
 )
 _SHM: Final = Path("/dev/shm")  # noqa: S108 - mounted over, in a namespace of our own
-_GRACE_SECONDS: Final = 4.0
+_GRACE_SECONDS: Final = 60.0  # the ROOT store completes its files at the end
 
 
 class System:
@@ -74,6 +78,10 @@ class System:
         """Let the producers end for good."""
         (self.notes / FINISH).touch()
 
+    def is_complete(self) -> bool:
+        """Whether all outputs can be read."""
+        return all(backend.is_complete() for backend in self.backends.values())
+
     def count(self) -> list[Counted]:
         """Read all outputs back."""
         counted = []
@@ -90,14 +98,11 @@ class System:
 
     def orphans(self) -> list[str]:
         """Processes of this trial that still run; to be asked when none should."""
-        return [
-            f"process {process.pid} ({process.name()})"
-            for process in marked_with(faults.FOLDER_VARIABLE, str(self.faults))
-        ]
+        return [f"process {process.pid}" for process in self._processes()]
 
     def leftovers(self) -> list[str]:
         """Rings, sockets, locks and half-made files that should be gone after a stop."""
-        found = list(_SHM.glob(f"enrgdaq-*{self.node.id}*"))
+        found = list(_SHM.glob(f"enrgdaq-*-{self.node.id}"))
         runtime = runtime_folder(self.node.id)
         found += [runtime, *runtime.rglob("*")] if runtime.exists() else []
         for pattern in ("*.ring", ".*.lock", "*.lock", "*.new", "set-aside"):
@@ -105,7 +110,10 @@ class System:
         return sorted({str(path) for path in found})
 
     def close(self) -> None:
-        """Undo mounts and clean up servers; keeps the output when the node's folder is kept."""
+        """Undo mounts, clean up servers; keeps the output when the node's folder is kept."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         for backend in self.backends.values():
             backend.clean_up()
         if isinstance(self.disk, TmpfsRoom):
@@ -118,6 +126,13 @@ class System:
                 kept.rename(self.node.out)
         self.disk.close()
         self.memory.close()
+        # What a system that did not end in order has left; reported by then.
+        shutil.rmtree(runtime_folder(self.node.id), ignore_errors=True)
+        for folder in _SHM.glob(f"enrgdaq-*-{self.node.id}"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _processes(self) -> list[psutil.Process]:
+        return marked_with(faults.FOLDER_VARIABLE, str(self.faults))
 
     def _make_rooms(self, may_mount: bool) -> tuple[Room, Room]:
         if may_mount and enter_private_mounts():

@@ -13,6 +13,7 @@ from enrgdaq.trials.chaos.system import System
 from enrgdaq.trials.scratch import ScratchNode
 
 _REST_SECONDS: Final = 120.0
+_DYING_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _come_to_rest(
     system: System, disturber: Disturber, deeds: Deeds, say: Callable[[str], None]
 ) -> None:
     """Let producers end and stores drain, then stop in order."""
-    disturber.relieve()
+    disturber.give_up()
     system.ask_to_finish()
     disturber.ensure_running()
     say("waiting for the stores to write what they are owed")
@@ -106,5 +107,12 @@ def _come_to_rest(
     if not disturber.wait_for(is_at_rest, _REST_SECONDS):
         deeds.complaints.append(f"not at rest {_REST_SECONDS:g} s after the last disturbance")
     code = system.node.stop()
+    if not system.is_complete():
+        # What a stop has no time for is done after the next start.
+        system.node.start()
+        disturber.wait_for(system.is_complete, _REST_SECONDS)
+        code = system.node.stop()
     if code != 0:
         deeds.complaints.append(f"the last stop ended with code {code}: {system.node.words()}")
+    # What was killed a moment ago may still be dying.
+    disturber.wait_for(lambda: not system.orphans(), _DYING_SECONDS)

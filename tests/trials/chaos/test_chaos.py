@@ -19,7 +19,8 @@ from enrgdaq.trials.scratch import ScratchNode
 # A process of its own: the trial gives itself mounts of its own.
 @pytest.mark.timeout(240)
 def test_short_trial_catches_the_system_at_every_fault_point() -> None:
-    command = [sys.executable, "-m", "enrgdaq", "chaos", "--kills", "20", "--seed", "1", "--json"]
+    arguments = ["--kills", "20", "--seed", "1", "--stores", "csv,raw", "--json"]
+    command = [sys.executable, "-m", "enrgdaq", "chaos", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report = msgspec.json.decode(done.stdout, type=Report)
     found = (report.lost, report.duplicated, report.out_of_order, report.torn)
@@ -50,6 +51,7 @@ def test_played_full_disk_is_waited_for(system: System) -> None:
     disturber.ensure_running()
     disturber.relieve()
     assert deeds.complaints == []
+    assert deeds.others == {"full disk": 1, "full memory": 1}
     system.ask_to_finish()
     assert disturber.wait_for(lambda: is_over(system), 30.0)
     assert system.node.stop() == 0

@@ -12,6 +12,7 @@ from enrgdaq.daq.store.hdf5.group import Group, create_group
 from enrgdaq.daq.store.hdf5.layout import filters, kinds_of
 from enrgdaq.daq.store.journal import Journal, Position
 from enrgdaq.daq.store.models import DAQJobStoreConfigHDF5
+from enrgdaq.transport import faults
 
 
 class HDF5Place(NamedTuple):
@@ -81,8 +82,10 @@ class HDF5Target:
         marks = Journal(watermarks=dict(group.commit.watermarks))
         fresh = [(rows, position) for rows, position in self._waiting if not marks.has(position)]
         if fresh:
+            faults.hit("store.rows")
             file.write(group, pa.concat_tables([rows for rows, _ in fresh]))
             file.flush()
+            faults.hit("store.journal")
             for _, position in fresh:
                 marks.note(position)
             marks.forget_rings(known_rings)

@@ -11,6 +11,7 @@ import psutil
 import pyarrow.csv as pacsv
 import pytest
 
+from enrgdaq.daq.store.hdf5.reading import committed_rows
 from tests.system.node import Node
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,11 +35,12 @@ def test_demo_stores_every_row_that_it_counts(node: Node) -> None:
     assert node.stop() == 0, node.log()
     (charges,) = node.out.glob("*_charges.csv")
     (metrics,) = node.out.glob("*_pc_metrics.csv")
-    (waveforms,) = node.out.glob("*_waveforms.bin")
+    (waveforms,) = node.out.glob("*_waveforms.h5")
     stored = pacsv.read_csv(charges)
     host = pacsv.read_csv(metrics)
     assert stored.num_rows + host.num_rows == rows["store.DAQJobStoreCSV"]
-    assert waveforms.stat().st_size > 100 * stored.num_rows
+    with h5py.File(waveforms) as file:
+        assert committed_rows(file["waveforms"]) == stored.num_rows
     assert set(stored["channel"].to_pylist()) == set(range(8))
     memory = psutil.virtual_memory().percent
     assert host["memory"].to_pylist()[-1] == pytest.approx(memory, abs=20)

@@ -33,7 +33,7 @@ class DAQJobStoreROOTConfig(DAQJobStoreJobConfig, kw_only=True):
     ] = 60.0
     finish_wait_seconds: Annotated[
         float, Meta(ge=0, description="longest time that a stop waits for the last files")
-    ] = 4.0
+    ] = 2.5
 
 
 class DAQJobStoreROOT(DAQJobTableStore[DAQJobStoreConfigROOT, ROOTPlace]):
@@ -111,6 +111,8 @@ class DAQJobStoreROOT(DAQJobTableStore[DAQJobStoreConfigROOT, ROOTPlace]):
             self._trouble = ""
             self.set_condition("")
         self._hand_over()
+        if not self._rolls.is_empty:
+            self._finisher.prepare()
         self._finisher.look()
 
     def start(self) -> None:

@@ -14,6 +14,7 @@ from enrgdaq.daq.store.hdf5.layout import FORMAT_ATTRIBUTE, FORMAT_VERSION
 from enrgdaq.daq.store.hdf5.overlay import Overlay, redo_path
 from enrgdaq.daq.store.reserve import give_back, reserve
 from enrgdaq.errors import EnrgdaqError, StoreError
+from enrgdaq.transport import faults
 
 _LIBRARY_VERSIONS: Final = ("v110", "v110")  # what Debian's h5dump can read
 _PAGES: Final = {"fs_strategy": "page", "fs_page_size": 4096}  # metadata is not torn by a kill
@@ -185,6 +186,7 @@ class HDF5File:
             if name not in file:
                 create(file)
             file.close()
+            faults.hit("store.recover")
             overlay.save(syncs=self._syncs)
 
     def _set_aside(self, error: BrokenFileError) -> None:

@@ -199,6 +199,9 @@ def main() -> int:
     if os.getppid() != parent:
         return LATER  # the store is gone already
     os.nice(_NICENESS)
+    import awkward  # noqa: F401 - now, not when a stop waits for it
+    import uproot  # noqa: F401
+
     for line in sys.stdin:
         sys.stdout.buffer.write(msgspec.json.encode(outcome(Path(line.rstrip("\n")))) + b"\n")
         sys.stdout.flush()

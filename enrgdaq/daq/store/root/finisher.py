@@ -21,7 +21,7 @@ _LOOK_SECONDS: Final = 0.02
 class Finisher:
     """Closed rolls become files off the store's thread.
 
-    The process is started for the first roll and stays: importing uproot takes a second.
+    The process stays, since importing uproot takes a second.
     """
 
     def __init__(self, log: logging.Logger) -> None:
@@ -40,6 +40,17 @@ class Finisher:
     def is_idle(self) -> bool:
         """Whether nothing is left to do."""
         return not self._waiting
+
+    def prepare(self) -> None:
+        """Start the process before it is needed, so that a stop need not wait for its imports."""
+        if self._process is None and time.monotonic() >= self._next_try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "enrgdaq.daq.store.root.finish"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            assert self._process.stdout is not None  # noqa: S101 - as asked for
+            os.set_blocking(self._process.stdout.fileno(), False)
 
     def look(self) -> None:
         """Hand the next one over, or see what became of the last."""
@@ -67,14 +78,8 @@ class Finisher:
         self._is_busy = False
 
     def _hand_over(self, folder: Path) -> None:
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "enrgdaq.daq.store.root.finish"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
-            assert self._process.stdout is not None  # noqa: S101 - as asked for
-            os.set_blocking(self._process.stdout.fileno(), False)
+        self.prepare()
+        assert self._process is not None  # noqa: S101 - prepared
         assert self._process.stdin is not None  # noqa: S101 - as asked for
         try:
             self._process.stdin.write(f"{folder}\n".encode())

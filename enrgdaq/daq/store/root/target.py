@@ -12,6 +12,7 @@ from enrgdaq.daq.store.journal import Journal, Position
 from enrgdaq.daq.store.models import DAQJobStoreConfigROOT
 from enrgdaq.daq.store.root.branches import check_columns
 from enrgdaq.daq.store.root.roll import Roll
+from enrgdaq.transport import faults
 
 
 class ROOTPlace(NamedTuple):
@@ -39,6 +40,11 @@ class Rolls:
         self._idle_seconds = idle_seconds
         self._syncs = syncs
         self._open: dict[Path, Roll] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no roll takes rows."""
+        return not self._open
 
     def roll(self, path: Path, settings: DAQJobStoreConfigROOT) -> Roll:
         """The roll at a path, the next one where it has become too long."""
@@ -112,6 +118,7 @@ class ROOTTarget:
             for _, position in fresh:
                 marks.note(position)
             marks.forget_rings(known_rings)
+            faults.hit("store.rows")
             journal.append(pa.concat_tables([rows for rows, _ in fresh]), marks.watermarks)
         self._waiting.clear()
 

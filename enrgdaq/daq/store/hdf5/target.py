@@ -89,7 +89,6 @@ class HDF5Target:
             for _, position in fresh:
                 marks.note(position)
             marks.forget_rings(known_rings)
-            faults.hit("store.journal")
             group.note(file.descriptor, marks.watermarks)
             file.sync()
         self._waiting.clear()

@@ -12,7 +12,6 @@ from enrgdaq.daq.store.journal import Journal, Position
 from enrgdaq.daq.store.models import DAQJobStoreConfigROOT
 from enrgdaq.daq.store.root.branches import check_columns
 from enrgdaq.daq.store.root.roll import Roll
-from enrgdaq.transport import faults
 
 
 class ROOTPlace(NamedTuple):
@@ -118,7 +117,6 @@ class ROOTTarget:
             for _, position in fresh:
                 marks.note(position)
             marks.forget_rings(known_rings)
-            faults.hit("store.rows")
             journal.append(pa.concat_tables([rows for rows, _ in fresh]), marks.watermarks)
         self._waiting.clear()
 

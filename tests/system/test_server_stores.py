@@ -1,5 +1,6 @@
 """Stores that write to servers: outages, kills and lost answers cost and double nothing."""
 
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,6 +216,25 @@ def test_an_outage_fills_the_spool_and_no_ring(node: Node, server: Server, line:
     line.mend()
     finish(node, server, rows=500, most_wait_seconds=0.5)  # a busy machine fills 1 MB by itself
     assert spool_files(node) == []
+
+
+def test_a_server_that_never_answers_holds_nobody_up(node: Node, server: Server) -> None:
+    node.configure(ring_buffer_size_mb=4)
+    # It takes connections and says nothing: each attempt lasts until its timeout.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        steady(node, server, rows=500, per_second=60, extra="ring_size_mb = 1")
+        store = add_store(node, server, port=silent.getsockname()[1])
+        node.start(wait_running=False)
+        node.wait_job("steady", lambda j: j.state == "stopped", seconds=60)
+        said = node.wait_job(store, lambda j: j.queued_bytes == 0 and j.spool_bytes > 1_000_000)
+        assert "waiting for server" in said.condition
+        assert node.job("steady").backpressure_seconds <= 0.5
+        node.stop()
+    add_store(node, server)
+    node.start(wait_running=False)
+    node.wait(lambda: server.count() >= TABLES * 500, what="all rows", seconds=60)
+    assert node.stop() == 0
+    server.assert_each_once(TABLES * 500)
 
 
 def test_kills_while_spooling_and_draining(node: Node, server: Server, line: Line) -> None:

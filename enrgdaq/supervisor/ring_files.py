@@ -10,6 +10,7 @@ from enrgdaq.transport import faults
 from enrgdaq.transport.memory import MEGABYTE
 
 SUFFIX: Final = ".ring"
+UNFINISHED: Final = ".new"  # of a ring that is being made or copied
 
 
 def left_behind(places: Places) -> list[Path]:
@@ -20,7 +21,7 @@ def left_behind(places: Places) -> list[Path]:
 
 def copy_ring(source: Path, target: Path) -> None:
     """Copy a ring file; the target appears only when it is whole."""
-    unfinished = target.with_name(target.name + _UNFINISHED)
+    unfinished = target.with_name(target.name + UNFINISHED)
     # Left by a supervisor that was killed in the middle of this very copy.
     unfinished.unlink(missing_ok=True)
     try:

@@ -20,7 +20,7 @@ from enrgdaq.daq.spec import SourceRing
 from enrgdaq.errors import ConfigurationError, RingFormatError, TransportError
 from enrgdaq.supervisor.check import JobFacts
 from enrgdaq.supervisor.places import Places
-from enrgdaq.supervisor.ring_files import SUFFIX, copy_ring
+from enrgdaq.supervisor.ring_files import SUFFIX, UNFINISHED, copy_ring
 from enrgdaq.transport import faults
 from enrgdaq.transport.lock import NameLock
 from enrgdaq.transport.memory import MEGABYTE, RingRequest, check_room, ring_sizes
@@ -28,7 +28,6 @@ from enrgdaq.transport.ring import Policy, RingFile, RingIdentity, RingWriter, l
 from enrgdaq.transport.ring.file import new_ring_uuid
 from enrgdaq.transport.routes import Consumer, Routes, save_routes
 
-_UNFINISHED: Final = ".new"  # of a ring that is being made or copied
 _LOCK_WAIT_SECONDS: Final = 15.0  # a killed supervisor's jobs may still be dying
 _LOG = logging.getLogger(__name__)
 
@@ -221,7 +220,7 @@ class NodeRings:
 
     def _find_old(self, types: dict[str, str], consumers: set[str]) -> None:
         for folder in (self._places.state, self._places.memory, self._places.ring_files):
-            for unfinished in folder.glob(f"*{SUFFIX}{_UNFINISHED}"):
+            for unfinished in folder.glob(f"*{SUFFIX}{UNFINISHED}"):
                 unfinished.unlink()
         for kept in sorted(self._places.state.glob(f"*{SUFFIX}")):
             target = self._places.memory / kept.name

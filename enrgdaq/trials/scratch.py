@@ -121,11 +121,6 @@ class ScratchNode:
                 return code
         return self.stop(0.0)
 
-    @property
-    def client(self) -> ControlClient | None:
-        """A connection to its control socket, while it runs."""
-        return self._client
-
     def stop(self, seconds: float = 60.0) -> int:
         """Stop in order; returns the exit code, -1 when it had to be killed."""
         self._drop_client()

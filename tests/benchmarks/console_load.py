@@ -272,7 +272,7 @@ def _bytes_per_second(node: ScratchNode, seconds: float) -> float:
 
 def _lines_and_messages(node: ScratchNode) -> tuple[int, int]:
     snapshot = node.snapshot()
-    if snapshot is None or node.client is None:
+    if snapshot is None:
         raise SystemExit("the supervisor does not answer")
     newest = node.client.logs(limit=1).lines
     lines = (newest[-1].number if newest else 0) + snapshot.supervisor.log_dropped

@@ -242,7 +242,14 @@ def _jobs(node: ScratchNode, sources: int) -> None:
 
 def _stream(node: ScratchNode, rate: float) -> None:
     node.configure({"stop_grace_seconds": 30.0})
-    node.add("reader", {"daq_job_type": "DAQJobBenchmarkReader", "out_dir": str(node.out / "r")})
+    node.add(
+        "reader",
+        {
+            "daq_job_type": "DAQJobBenchmarkReader",
+            "out_dir": str(node.out / "r"),
+            "result_file": str(node.out / "reader.json"),
+        },
+    )
     node.add(
         "stream",
         {

@@ -69,6 +69,18 @@ class OnTerminal:
             and termios.tcgetattr(self.far) == self.before
         )
 
+    def clog(self) -> None:
+        """Fill the line with blanks until it takes no more: the program's next picture waits."""
+        # Opened anew: a flag set on the program's own descriptors would be set for it too.
+        line = os.open(os.ttyname(self.far), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            while True:
+                os.write(line, b" " * 4096)
+        except BlockingIOError:
+            return
+        finally:
+            os.close(line)
+
     def cut(self) -> None:
         """The line is gone, from one moment to the next."""
         os.close(self.far)

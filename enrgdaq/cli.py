@@ -107,6 +107,12 @@ def _parser() -> argparse.ArgumentParser:
         ("start", _start, "start a job that is stopped or failed"),
     ):
         add(name, command, text).add_argument("job", help="the job's id: its file without .toml")
+    reload = add("reload", _reload, "restart a job with its file as it is now, if that is right")
+    reload.add_argument("job", help="the job's id: its file without .toml")
+    more = add("add", _add, "start a job from one more file, checked first")
+    more.add_argument("file", type=Path, help="in the folder of configs, or copied there")
+    events = add("events", _events, "print who did what when: commands, crashes, alarms")
+    events.add_argument("--lines", "-n", type=int, default=50, help="how many (default: 50)")
     add("shutdown", _shutdown, "stop acquisition in order and end the supervisor")
     logs = add("logs", _logs, "print the newest log lines")
     logs.add_argument("job", nargs="?", help="only this job's lines")
@@ -250,6 +256,38 @@ def _start(options: argparse.Namespace) -> int:
         )
 
 
+def _reload(options: argparse.Namespace) -> int:
+    with _client(options) as client:
+        before = _life(client, options.job)
+        print(client.reload(options.job))
+        return _wait(client, options.job, lambda s, life: s == "running" and life > before)
+
+
+def _add(options: argparse.Namespace) -> int:
+    file: Path = options.file
+    with _client(options) as client:
+        known = {job.id for job in client.snapshot().jobs}
+        folder = Path(client.snapshot().supervisor.config_path)
+        try:
+            # One that lies elsewhere is sent along, and written once it was found to be right.
+            is_elsewhere = file.exists() and file.resolve().parent != folder
+            text = file.read_bytes().decode("utf-8-sig") if is_elsewhere else None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{file}: cannot be read: {error}") from error
+        print(client.add(file.name, text=text))
+        name = next(job.id for job in client.snapshot().jobs if job.id not in known)
+        return _wait(client, name, lambda state, _: state in ("running", "stopped"))
+
+
+def _events(options: argparse.Namespace) -> int:
+    from enrgdaq.display import event_text
+
+    with _client(options) as client:
+        for event in client.events(limit=max(1, min(options.lines, 5000))).events:
+            print(event_text(event))
+    return 0
+
+
 def _life(client: ControlClient, job: str) -> int:
     return next((j.restarts for j in client.snapshot().jobs if j.id == job), -1)
 
@@ -269,13 +307,10 @@ def _wait(client: ControlClient, job: str, is_there: Callable[[str, int], bool])
 
 def _shutdown(options: argparse.Namespace) -> int:
     from enrgdaq.supervisor.background import find_running
-    from enrgdaq.supervisor.config import supervisor_of
-    from enrgdaq.supervisor.places import runtime_folder
 
-    name = supervisor_of(options.daq_job_config_path).supervisor_id
-    # Its lock is the last thing that a supervisor gives back.
-    lock = runtime_folder(name) / "supervisor.lock"
     with _client(options) as client:
+        # Its lock is the last thing that a supervisor gives back.
+        lock = client.socket_path.with_name("supervisor.lock")
         print(client.shutdown())
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -355,12 +390,12 @@ def _rings(options: argparse.Namespace) -> int:
     from enrgdaq.display import ring_text
     from enrgdaq.supervisor.background import find_running
     from enrgdaq.supervisor.config import supervisor_of
-    from enrgdaq.supervisor.rings import left_behind
+    from enrgdaq.supervisor.places import known_places
+    from enrgdaq.supervisor.ring_files import left_behind
 
     if find_running(options.daq_job_config_path) is not None:
         raise ControlError("the supervisor is running; its rings are shown by 'enrgdaq status'")
-    config = supervisor_of(options.daq_job_config_path)
-    files = left_behind(config.supervisor_id, config.out_dir)
+    files = left_behind(known_places(supervisor_of(options.daq_job_config_path)))
     if options.action == "list":
         for path in files:
             print(ring_text(path))

@@ -1,5 +1,6 @@
 """Text for the terminal: status tables, explanations of job types, rings."""
 
+import datetime as dt
 import enum
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from enrgdaq.control.protocol import JobStatus, Snapshot
+from enrgdaq.control.protocol import Event, JobStatus, Snapshot
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.config_check import describe_type, metas_of, struct_in
 from enrgdaq.errors import EnrgdaqError
@@ -222,6 +223,13 @@ def _paragraph(text: str | None) -> list[str]:
     import inspect
 
     return inspect.cleandoc(text or "").splitlines()
+
+
+def event_text(event: Event) -> str:
+    """One line of the audit trail: when, what, to which job, why, by whom; UTC."""
+    moment = dt.datetime.fromtimestamp(event.time, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    by = f"by {event.user} on {event.terminal or 'no terminal'}" if event.user else ""
+    return "  ".join(part for part in (moment, event.what, event.job, event.text, by) if part)
 
 
 def ring_text(path: Path) -> str:

@@ -93,6 +93,10 @@ class SupervisorConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     out_dir: Annotated[
         str, Meta(description="folder for stats.csv, stats_remote.csv, logs and state")
     ] = "out"
+    control_group: Annotated[
+        str | None,
+        Meta(description="Unix group whose members may attach to this supervisor and command it"),
+    ] = None
     stop_grace_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="longest time that a clean stop takes")
     ] = 10.0

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import RenderableType
@@ -10,21 +11,26 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
+from enrgdaq.control.protocol import Event, JobStatus
 from tui.commands import CHANGING, Scope, bindings
 from tui.contact import Contact
-from tui.decisions import Intent, Order, Plan, plan, still_fits
-from tui.formats import number
+from tui.decisions import Intent, Order, Plan, held_bytes, plan, plan_group, still_fits
+from tui.editing import Editor, run_editor
+from tui.file_changes import FileChanges
+from tui.formats import number, size
 from tui.link import Command, Link, News, Result
 from tui.model import Model
 from tui.narrow import narrowed
 from tui.outcome import Outcome
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.details import DetailsScreen
+from tui.screens.events import EventsScreen
 from tui.screens.help import HelpScreen
 from tui.screens.leave import LeaveScreen
 from tui.screens.main import MainScreen
 from tui.screens.stopping import StoppingScreen
 from tui.theme import SIXTEEN, THEMES
+from tui.view import View
 from tui.widgets.keybar import KeyBar
 from tui.widgets.line_view import LineView
 
@@ -49,7 +55,12 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         """The link has something to take."""
 
     def __init__(
-        self, link: Link, model: Model, clock: Callable[[], float] = time.monotonic
+        self,
+        link: Link,
+        model: Model,
+        clock: Callable[[], float] = time.monotonic,
+        edit: Editor = run_editor,
+        remember: Callable[[View], None] = lambda view: None,
     ) -> None:
         super().__init__()
         self.link = link
@@ -58,6 +69,12 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         self._main = MainScreen(model, link.read_log)
         self._pending: set[str] = set()
         self._said_gone = False
+        self._is_back = False
+        self._edit = edit
+        self._remember = remember
+        self._files = FileChanges(
+            model, push=self.push_screen, say=self._say, send=self._send, edit=self._edit_here
+        )
 
     def get_default_screen(self) -> Screen[None]:
         """The panels."""
@@ -85,6 +102,9 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         self.model.apply(news, self._clock())
         for result in news.results:
             self._report(result)
+        if not news.is_new_run:
+            self._tell_of_others(news.events)
+        self._come_back()
         self._redraw()
         self._mind_the_end(news)
 
@@ -105,6 +125,8 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
             bar.tick(now)
         if is_changed:
             self._redraw()
+        # Here and not at the end: a console whose line is cut has none.
+        self._remember(self.model.view)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A read-only console has no keys that change anything."""
@@ -118,15 +140,37 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         """First key of a stop or start."""
         self._ask(Intent.TOGGLE)
 
+    def action_restart_group(self) -> None:
+        """First key of a restart of all jobs of a kind."""
+        snapshot, job = self.model.snapshot, self._chosen_job()
+        kind = job.kind if job is not None else self._main.jobs.chosen_kind
+        if snapshot is not None and kind and self._may_command(kind):
+            self._confirm(plan_group(kind, snapshot))
+
+    def action_edit(self) -> None:
+        """The chosen job's file in an editor."""
+        job = self._chosen_job()
+        if job is not None and self._may_command(job.id):
+            self._files.edit(job)
+
+    def action_add(self) -> None:
+        """One more job."""
+        if self.model.snapshot is not None and self._may_command(""):
+            self._files.add(self.model.snapshot)
+
+    def action_events(self) -> None:
+        """Who did what when."""
+        if not self.screen.is_modal and not isinstance(self.screen, EventsScreen):
+            self.model.view.page = "events"
+            self.push_screen(EventsScreen(self.model), self._left_page)
+
     def action_details(self) -> None:
         """All about the chosen job."""
         chosen = self._main.jobs.chosen
         if self.screen is self._main and chosen is None:
             self._main.jobs.fold()
         elif self.screen is self._main and chosen is not None:
-            self.model.details, self.model.details_error = None, ""
-            self.link.watch(chosen)
-            self.push_screen(DetailsScreen(self.model, chosen), lambda _: self.link.watch(""))
+            self._show_details(chosen)
 
     def action_help(self) -> None:
         """What the keys do."""
@@ -134,6 +178,7 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def action_detach(self) -> None:
         """Leave at once; acquisition goes on."""
+        self._remember(self.model.view)
         gone = self.model.contact is Contact.GONE
         self.exit(Outcome.GONE if gone else Outcome.DETACHED)
 
@@ -150,9 +195,12 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
             self._offer_to_quit()
             return
         node = snapshot.supervisor
-        facts = f"{node.jobs_running} jobs run, {number(node.rate_messages)} msg/s are taken."
+        facts = f"{node.jobs_running} jobs run, {number(node.rate_messages)} msg/s are taken"
+        waiting = sum(held_bytes(job.id, snapshot) for job in snapshot.jobs)
+        facts += f", {size(waiting)} wait in the rings." if waiting else "."
         choices = [(Outcome.DETACHED, "Leave it running")]
-        if not self.model.readonly:
+        # What is on its way to its end cannot be stopped once more.
+        if not self.model.readonly and node.state != "stopping":
             choices.append((Outcome.STOPPED, "Stop acquisition"))
         self.push_screen(LeaveScreen(f"Leave {node.id}?", facts, choices), self._leave)
 
@@ -204,30 +252,39 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         if outcome is not None:
             self.exit(outcome)
 
-    def _ask(self, intent: Intent) -> None:
-        """Arm a command: the job's name is fixed here, whatever the list does afterwards."""
+    def _chosen_job(self) -> JobStatus | None:
         screen = self.screen
         name = screen.job if isinstance(screen, DetailsScreen) else None
         if screen is self._main:
             name = self._main.jobs.chosen
-        job, snapshot = self.model.job(name), self.model.snapshot
-        if job is None or snapshot is None:
-            return
+        return self.model.job(name)
+
+    def _may_command(self, subject: str) -> bool:
+        """Whether a command makes sense now; if not, the bottom line says why."""
         if self.model.is_frozen:
             self._say("not now: the display is frozen (space lets it go)", "warn")
         elif self.model.is_old:
             self._say("not now: what is shown is old", "warn")
-        elif job.id in self._pending:
-            self._say(f"{job.id}: the last command has not been answered yet", "warn")
+        elif subject in self._pending:
+            self._say(f"{subject}: the last command has not been answered yet", "warn")
         else:
-            planned = plan(intent, job, snapshot)
-            if isinstance(planned, str):
-                self._say(planned, "warn")
-            else:
-                self.push_screen(
-                    ConfirmScreen(self.model, planned, self._clock),
-                    lambda confirmed: self._confirmed(planned, bool(confirmed)),
-                )
+            return True
+        return False
+
+    def _ask(self, intent: Intent) -> None:
+        """Arm a command: the job's name is fixed here, whatever the list does afterwards."""
+        job, snapshot = self._chosen_job(), self.model.snapshot
+        if job is not None and snapshot is not None and self._may_command(job.id):
+            self._confirm(plan(intent, job, snapshot))
+
+    def _confirm(self, planned: Plan | str) -> None:
+        if isinstance(planned, str):
+            self._say(planned, "warn")
+            return
+        self.push_screen(
+            ConfirmScreen(self.model, planned, self._clock),
+            lambda confirmed: self._confirmed(planned, bool(confirmed)),
+        )
 
     def _confirmed(self, planned: Plan, confirmed: bool) -> None:
         if not confirmed:
@@ -238,13 +295,18 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         if self.model.is_old or changed:
             self._say(f"not done: {changed or 'what is shown is old'}", "warn")
             return
-        self._pending.add(planned.job)
         self._say(f"{planned.job}: {planned.order.value} ...", "plain")
-        self.link.send(Command(planned.order, planned.job, self._clock()))
+        self._send(Command(planned.order, planned.job, self._clock(), planned.jobs))
+
+    def _send(self, command: Command) -> None:
+        self._pending.add(command.job)
+        self.link.send(command)
 
     def _report(self, result: Result) -> None:
         command = result.command
         self._pending.discard(command.job)
+        if self._files.heard(result):
+            return
         if command.order is Order.SHUTDOWN:
             if result.ok:
                 # Also when a signal asked for it and no dialog is up yet.
@@ -256,6 +318,39 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         if command.job not in text:
             text = f"{command.job}: {text}"
         self._say(text, "good" if result.ok else "bad")
+
+    def _tell_of_others(self, events: list[Event]) -> None:
+        """Say what somebody else does at this moment, at another console or by a command."""
+        for event in events:
+            if event.user and (event.user, event.terminal) != self.link.me:
+                where = event.terminal.removeprefix("/dev/") or "no terminal"
+                what = event.text or event.what
+                self._say(f"{event.user} on {where}: {what}", "info")
+
+    def _show_details(self, job: str) -> None:
+        self.model.details, self.model.details_error = None, ""
+        self.model.view.page = "details"
+        self.link.watch(job)
+        self.push_screen(DetailsScreen(self.model, job), self._left_page)
+
+    def _left_page(self, _: None) -> None:
+        self.model.view.page = ""
+        self.link.watch("")
+
+    def _come_back(self) -> None:
+        """Once there is something to show: the page that was open when the last console went."""
+        if self._is_back or self.model.snapshot is None:
+            return
+        self._is_back = True
+        page, job = self.model.view.page, self.model.view.job
+        if page == "events":
+            self.action_events()
+        elif page == "details" and self.model.job(job) is not None:
+            self._show_details(job)
+
+    def _edit_here(self, file: Path) -> int:
+        with self.suspend():
+            return self._edit(file)
 
     def _mind_the_end(self, news: News) -> None:
         if news.contact is not Contact.GONE:

@@ -19,7 +19,10 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class Action:
-    """``call`` is what Textual runs; ``rank`` orders the key bar, 0 keeps it off there."""
+    """``call`` is what Textual runs; ``rank`` orders the key bar, 0 keeps it off there.
+
+    ``audited``: what the audit trail calls the commands that it can lead to.
+    """
 
     call: str
     keys: str
@@ -29,6 +32,7 @@ class Action:
     scope: Scope
     rank: int = 0
     changes: bool = False
+    audited: tuple[str, ...] = ()
 
 
 ACTIONS = (
@@ -41,6 +45,7 @@ ACTIONS = (
         Scope.ANYWHERE,
         rank=2,
         changes=True,
+        audited=("restart", "start"),
     ),
     Action(
         "toggle_job",
@@ -51,6 +56,48 @@ ACTIONS = (
         Scope.ANYWHERE,
         rank=3,
         changes=True,
+        audited=("stop", "start"),
+    ),
+    Action(
+        "restart_group",
+        "R",
+        "R",
+        "restart all",
+        "restart all jobs of the selected kind, after y within 3 s",
+        Scope.ANYWHERE,
+        changes=True,
+        audited=("restart group",),
+    ),
+    Action(
+        "edit",
+        "e",
+        "e",
+        "edit file",
+        "the job's file in $EDITOR; checked, compared, then the job restarts with it",
+        Scope.ANYWHERE,
+        rank=18,
+        changes=True,
+        audited=("reload",),
+    ),
+    Action(
+        "add",
+        "plus",
+        "+",
+        "add job",
+        "start one more job from a file, while all others go on",
+        Scope.ANYWHERE,
+        rank=19,
+        changes=True,
+        audited=("add",),
+    ),
+    Action(
+        "events",
+        "E",
+        "E",
+        "events",
+        "who did what when: commands, crashes, alarms",
+        Scope.ANYWHERE,
+        rank=9,
     ),
     Action(
         "detach",
@@ -69,6 +116,7 @@ ACTIONS = (
         "leave, and choose whether acquisition goes on",
         Scope.ANYWHERE,
         rank=5,
+        audited=("shutdown",),
     ),
     Action("help", "question_mark,f1", "?", "help", "this page", Scope.ANYWHERE, rank=4),
     Action(
@@ -222,3 +270,8 @@ def help_lines(*, readonly: bool) -> list[tuple[str, str]]:
             if action.scope is scope and action.about and not (readonly and action.changes)
         ]
     return lines
+
+
+def audited_words() -> frozenset[str]:
+    """What the audit trail calls the commands of all actions."""
+    return frozenset(word for action in ACTIONS for word in action.audited)

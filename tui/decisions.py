@@ -5,6 +5,7 @@ from enum import Enum
 
 from enrgdaq.control.protocol import JobStatus, Snapshot
 from tui.formats import number, size
+from tui.tree import KINDS
 
 CONFIRM_SECONDS = 3.0
 
@@ -16,6 +17,11 @@ class Order(Enum):
     STOP = "stop"
     START = "start"
     SHUTDOWN = "shutdown"
+    RESTART_GROUP = "restart group"
+    RELOAD = "reload"
+    ADD = "add"
+    CHECK = "check"
+    """Changes nothing; it only takes as long as one that does."""
 
 
 class Intent(Enum):
@@ -44,14 +50,21 @@ _MEANWHILE = {
 
 @dataclass(frozen=True)
 class Plan:
-    """One command to one job, as the user saw the job when he pressed the key."""
+    """One command, as the user saw its jobs when he pressed the key."""
 
     order: Order
     job: str
-    pid: int | None
+    """The job, or the kind of the jobs of a group."""
+    processes: tuple[tuple[str, int | None], ...]
+    """Each job with its process."""
     question: str
     facts: str
     consequence: str
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """The jobs that it is about."""
+        return tuple(name for name, _ in self.processes)
 
 
 def plan(intent: Intent, job: JobStatus, snapshot: Snapshot) -> Plan | str:
@@ -64,32 +77,83 @@ def plan(intent: Intent, job: JobStatus, snapshot: Snapshot) -> Plan | str:
     return Plan(
         order=order,
         job=job.id,
-        pid=job.pid,
+        processes=((job.id, job.pid),),
         question=f"{order.value.capitalize()} {job.id}?",
-        facts=_facts(job),
+        facts=_facts(job, snapshot),
         consequence="" if order is Order.START else _MEANWHILE.get(job.kind, ""),
     )
 
 
+def plan_group(kind: str, snapshot: Snapshot) -> Plan | str:
+    """A restart of all jobs of a kind, or the reason why it makes no sense.
+
+    What somebody has stopped stays stopped.
+    """
+    if snapshot.supervisor.state == "stopping":
+        return "acquisition is being stopped"
+    group = [one for one in snapshot.jobs if one.kind == kind and one.state != "stopped"]
+    if not group:
+        return f"no {kind} runs"
+    for one in group:
+        if one.state == "stopping":
+            return f"{one.id} is stopping: wait until it has come to rest"
+    names = ", ".join(one.id for one in group)
+    taken, given = sum(one.rate_in for one in group), sum(one.rate_out for one in group)
+    return Plan(
+        order=Order.RESTART_GROUP,
+        job=kind,
+        processes=tuple((one.id, one.pid) for one in group),
+        question=f"Restart all {len(group)} {KINDS.get(kind, kind)}?",
+        facts=f"they take {number(taken)} and give {number(given)} msg/s",
+        consequence=f"{names}. {_MEANWHILE.get(kind, '')}",
+    )
+
+
 def still_fits(planned: Plan, snapshot: Snapshot) -> str:
-    """Empty if the job is still the one that the question was about, else what has changed."""
-    job = next((job for job in snapshot.jobs if job.id == planned.job), None)
-    if job is None:
-        return f"{planned.job} is no longer there"
-    orders = {plan(intent, job, snapshot) for intent in Intent}
-    if not any(isinstance(now, Plan) and now.order is planned.order for now in orders):
-        return f"{planned.job} is {job.state} by now"
-    if job.pid != planned.pid:
-        return f"{planned.job} has become another process meanwhile: look again"
+    """Empty if the jobs are still those that the question was about, else what has changed."""
+    jobs = {job.id: job for job in snapshot.jobs}
+    for name, pid in planned.processes:
+        job = jobs.get(name)
+        if job is None:
+            return f"{name} is no longer there"
+        if not _may_still(planned.order, job, snapshot):
+            return f"{name} is {job.state} by now"
+        if job.pid != pid:
+            return f"{name} has become another process meanwhile: look again"
     return ""
 
 
-def _facts(job: JobStatus) -> str:
+def _may_still(order: Order, job: JobStatus, snapshot: Snapshot) -> bool:
+    if order is Order.RESTART_GROUP:
+        return job.state not in {"stopping", "stopped"}
+    plans = [plan(intent, job, snapshot) for intent in Intent]
+    return any(isinstance(now, Plan) and now.order is order for now in plans)
+
+
+def held_bytes(job: str, snapshot: Snapshot) -> int:
+    """What a job's own ring still holds for whoever is furthest behind."""
+    return max(
+        (
+            consumer.lag_bytes
+            for ring in snapshot.rings
+            if ring.producer == job
+            for consumer in ring.consumers
+        ),
+        default=0,
+    )
+
+
+def _facts(job: JobStatus, snapshot: Snapshot) -> str:
     parts = [f"pid {job.pid}" if job.pid is not None else job.state]
     if job.rate_in:
         parts.append(f"takes {number(job.rate_in)} msg/s, {size(job.rate_bytes_in)}/s")
     if job.rate_out:
         parts.append(f"gives {number(job.rate_out)} msg/s, {size(job.rate_bytes_out)}/s")
+    if job.queued_bytes:
+        parts.append(f"{size(job.queued_bytes)} wait for it")
+    held = held_bytes(job.id, snapshot)
+    if held:
+        parts.append(f"its ring holds {size(held)}")
     if job.pid is None and job.exit_reason:
         parts.append(job.exit_reason)
     return "  ".join(parts)

@@ -66,6 +66,12 @@ def clock(seconds: float, *, is_local: bool) -> str:
     return time.strftime("%H:%M:%S", moment)
 
 
+def moment(seconds: float, *, is_local: bool) -> str:
+    """Day and time of day of seconds since 1970: ``01-31 12:00:00``."""
+    found = time.localtime(seconds) if is_local else time.gmtime(seconds)
+    return time.strftime("%m-%d %H:%M:%S", found)
+
+
 def zone(seconds: float, *, is_local: bool) -> str:
     """The name of the zone that :func:`clock` tells the time of."""
     return time.strftime("%Z", time.localtime(seconds)) if is_local else "UTC"

@@ -4,6 +4,7 @@ The thread asks; the interface collects what has come in whenever it gets round 
 interface does not collect (a stalled terminal), nothing more is asked: neither side heaps up.
 """
 
+import contextlib
 import os
 import queue
 import threading
@@ -13,23 +14,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from enrgdaq.control.client import ControlClient
-from enrgdaq.control.protocol import JobDetails, Level, LogLine, Logs, Snapshot
+from enrgdaq.control.protocol import CONSOLE, Event, JobDetails, Level, LogLine, Logs, Snapshot
 from enrgdaq.errors import ControlError, ControlTimeoutError, NotRunningError
 from tui.contact import Contact
 from tui.decisions import Order
 from tui.incoming import cleaned, cleaned_details, named
-from tui.text import clean
+from tui.text import clean, clean_lines
 
 LINES_PER_PULL = 500
+_SLOW = {Order.CHECK, Order.RELOAD, Order.ADD}
+"""What imports user's code before it is answered."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """An order, the job's name as it is shown, and when it was given (monotonic seconds)."""
+    """An order, the job's name as it is shown, and when it was given (monotonic seconds).
+
+    ``jobs``: the names of a group. ``file``, ``text``, ``before``: what a job is to be made of,
+    see :class:`enrgdaq.control.protocol.ReloadJob`.
+    """
 
     order: Order
     job: str = ""
     given: float = 0.0
+    jobs: tuple[str, ...] = ()
+    file: str = ""
+    text: str | None = None
+    before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class News:
     is_new_run: bool = False
     """The supervisor is another one than before: what was kept of its log no longer counts."""
     lines: list[LogLine] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     skipped: int = 0
     """Lines between the last one shown and ``lines`` that were not fetched."""
     is_new_log: bool = False
@@ -99,7 +111,11 @@ class Link:
         self._stopping = False
         self._real_names: dict[str, str] = {}
         self._last_line = -1
+        self._last_event = -1
         self._run = (0, 0.0)
+        self._errands: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        self.me = ("", "")
+        """Our account and terminal, as they stand in the audit trail."""
 
     def start(self, notify: Callable[[], None]) -> None:
         """Begin; ``notify`` is called in the link's thread when there is something to take."""
@@ -141,8 +157,9 @@ class Link:
 
     def _work(self) -> None:
         with ControlClient(
-            self._socket_path, program="enrgdaq-console", timeout_seconds=self._answer_seconds
+            self._socket_path, program=CONSOLE, timeout_seconds=self._answer_seconds
         ) as client:
+            self.me = client.identity
             ask_at = 0.0
             while not self._stopping:
                 try:
@@ -150,33 +167,67 @@ class Link:
                 except queue.Empty:
                     command = None
                 if self._stopping:
+                    self._say_goodbye(client)
                     return
                 self._between()
-                results = [self._carry_out(client, command)] if command else []
+                results = self._see_to(client, command)
                 if self._news is None or results:
                     self._hand_over(self._ask(client, results))
                 ask_at = time.monotonic() + self._refresh_seconds
 
+    def _see_to(self, client: ControlClient, command: Command | None) -> list[Result]:
+        """Carry out a command, or send for it; what has come of this and of earlier ones."""
+        results = []
+        if command is not None and command.order in _SLOW:
+            # In a thread with a client of its own: the display goes on meanwhile.
+            threading.Thread(target=self._run_errand, args=(command,), daemon=True).start()
+        elif command is not None:
+            results.append(self._carry_out(client, command))
+        while not self._errands.empty():
+            results.append(self._errands.get())
+        return results
+
+    def _run_errand(self, command: Command) -> None:
+        with ControlClient(self._socket_path, program=CONSOLE) as client:
+            self._errands.put(self._carry_out(client, command))
+        self._commands.put(None)
+
     def _carry_out(self, client: ControlClient, command: Command) -> Result:
         # A command that waited behind unanswered questions was given on a display long gone.
-        if command.job and self._clock() - command.given > self._answer_seconds + 1.0:
+        if command.given and self._clock() - command.given > self._answer_seconds + 1.0:
             return Result(command, False, "not sent: the supervisor did not answer in time")
-        name = self._real_names.get(command.job, command.job)
         try:
-            match command.order:
-                case Order.RESTART:
-                    text = client.restart(name)
-                case Order.STOP:
-                    text = client.stop(name)
-                case Order.START:
-                    text = client.start(name)
-                case Order.SHUTDOWN:
-                    text = client.shutdown()
+            text = self._send(client, command)
         except ControlTimeoutError:
             return Result(command, False, "no answer; it may still be carried out")
         except (ControlError, OSError) as error:
-            return Result(command, False, clean(str(error)))
+            return Result(command, False, clean_lines(str(error)))
         return Result(command, True, clean(text))
+
+    def _send(self, client: ControlClient, command: Command) -> str:
+        name = self._real_names.get(command.job, command.job)
+        match command.order:
+            case Order.RESTART:
+                return client.restart(name)
+            case Order.RESTART_GROUP:
+                return client.restart_all([self._real_names.get(n, n) for n in command.jobs])
+            case Order.STOP:
+                return client.stop(name)
+            case Order.START:
+                return client.start(name)
+            case Order.CHECK:
+                return client.check(name, command.text or "")
+            case Order.RELOAD:
+                return client.reload(name, text=command.text, before=command.before)
+            case Order.ADD:
+                return client.add(command.file, text=command.text)
+            case Order.SHUTDOWN:
+                return client.shutdown()
+
+    def _say_goodbye(self, client: ControlClient) -> None:
+        # A supervisor that has gone, or is busy, need not hear it.
+        with contextlib.suppress(ControlError, OSError):
+            client.leave()
 
     def _ask(self, client: ControlClient, results: list[Result]) -> News:
         news = News(results=results)
@@ -184,8 +235,10 @@ class Link:
             snapshot, self._real_names = named(client.snapshot())
             run = (snapshot.supervisor.pid, snapshot.supervisor.started)
             if run != self._run:
-                self._run, self._last_line, news.is_new_run = run, -1, True
+                self._run, news.is_new_run = run, True
+                self._last_line = self._last_event = -1
             self._ask_log(client, news)
+            self._ask_events(client, news)
             self._ask_details(client, news)
             news.snapshot, news.contact = snapshot, Contact.ANSWERED
             news.answered_at = self._clock()
@@ -227,6 +280,12 @@ class Link:
             # The job is no longer there.
             return Logs(lines=[])
 
+    def _ask_events(self, client: ControlClient, news: News) -> None:
+        answer = client.events(after=self._last_event)
+        news.events = [cleaned(event) for event in answer.events]
+        if news.events:
+            self._last_event = news.events[-1].number
+
     def _ask_details(self, client: ControlClient, news: News) -> None:
         watched = self._watched
         if not watched:
@@ -250,6 +309,7 @@ class Link:
                     news.lines = self._news.lines + news.lines
                     news.skipped = self._news.skipped if self._news.lines else news.skipped
                     news.is_new_log = self._news.is_new_log
+                news.events = self._news.events + news.events
                 news.is_new_run = news.is_new_run or self._news.is_new_run
             self._news = news
         self._notify()

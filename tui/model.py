@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from enrgdaq.control.protocol import JobDetails, JobStatus, LogLine, Snapshot, TopicStatus
+from enrgdaq.control.protocol import Event, JobDetails, JobStatus, LogLine, Snapshot, TopicStatus
 from tui.contact import Contact
 from tui.health import Health, health
 from tui.history import History
@@ -12,6 +12,7 @@ from tui.symbols import UNICODE, Symbols
 from tui.view import ALL_TOPICS, View
 
 KEPT_LINES = 5000
+KEPT_EVENTS = 2000
 OLD_AFTER_SECONDS = 2.0
 
 
@@ -41,6 +42,7 @@ class Model:
     lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     lines_seen: int = 0
     """Lines ever taken in: tells a view how far its own have moved."""
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
     details: JobDetails | None = None
     details_error: str = ""
     started_at: float | None = None
@@ -61,6 +63,9 @@ class Model:
             if not self.is_frozen or self.snapshot is None:
                 self._show(news.snapshot)
         self._take_lines(news)
+        if news.is_new_run:
+            self.events.clear()
+        self.events.extend(news.events)
         if news.details is not None or news.details_error:
             self.details, self.details_error = news.details, news.details_error
         self.tick(now)

@@ -22,6 +22,7 @@ from tui.decisions import Order
 from tui.link import Command, Link
 from tui.model import Model
 from tui.outcome import Outcome
+from tui.remembered import remembered
 from tui.symbols import UNICODE, choose
 from tui.terminal import Terminal
 from tui.view import Theme
@@ -95,11 +96,12 @@ def run(
     terminal = Terminal()
     signals = Signals(terminal, readonly=readonly)
     symbols = choose(os.environ, sys.stderr.encoding or "")
-    model = Model(symbols=symbols, readonly=readonly)
+    memory = remembered(socket_path)
+    model = Model(symbols=symbols, readonly=readonly, view=memory.load())
     if theme is not None:
         model.view.theme = theme
     link = Link(socket_path, refresh_seconds=refresh_seconds, between=signals.between)
-    app = ConsoleApp(link, model)
+    app = ConsoleApp(link, model, remember=memory.save)
     signals.app = app
     signals.install()
     try:

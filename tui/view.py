@@ -43,6 +43,8 @@ class View(Struct, kw_only=True):
     """Only the lines of the chosen job."""
     log_level: Level = "DEBUG"
     log_search: str = ""
+    page: str = ""
+    """``details`` of the chosen job or ``events``; empty: the panels."""
 
 
 def following(choices: tuple[C, ...], now: str) -> C:

@@ -15,6 +15,9 @@ from enrgdaq.transport.bell import checked_socket_path
 
 A = TypeVar("A", bound=protocol.Answer)
 
+CHECK_SECONDS = 30.0
+"""For what imports user code before it is answered; the supervisor gives up before."""
+
 
 def control_socket(runtime: Path) -> Path:
     """Path of the control socket in a supervisor's runtime folder."""
@@ -30,7 +33,7 @@ class ControlClient:
     """
 
     def __init__(self, socket_path: Path, *, program: str, timeout_seconds: float = 5.0) -> None:
-        self._path = socket_path
+        self.socket_path = socket_path
         self._timeout_ms = int(timeout_seconds * 1000)
         self._caller = protocol.Caller(
             user=_user_name(), terminal=_terminal_name(), program=program
@@ -40,6 +43,11 @@ class ControlClient:
         self._decoder = msgspec.msgpack.Decoder(protocol.Reply)
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Account and terminal, as the audit trail has them."""
+        return self._caller.user, self._caller.terminal
 
     def snapshot(self) -> protocol.Snapshot:
         """The state of everything, for displays."""
@@ -77,13 +85,35 @@ class ControlClient:
         """Start a job that is stopped or failed."""
         return self.ask(protocol.StartJob(job=job), protocol.Done).text
 
+    def restart_all(self, jobs: list[str]) -> str:
+        """Restart these jobs, or none when one of them cannot be restarted."""
+        return self.ask(protocol.RestartJobs(jobs=jobs), protocol.Done).text
+
+    def check(self, job: str, text: str) -> str:
+        """Check a text as a job's file; raises :class:`ControlError` with all its mistakes."""
+        return self._ask_for_check(protocol.CheckJob(job=job, text=text))
+
+    def reload(self, job: str, *, text: str | None = None, before: str | None = None) -> str:
+        """Restart a job with its file; see :class:`protocol.ReloadJob`."""
+        return self._ask_for_check(protocol.ReloadJob(job=job, text=text, before=before))
+
+    def add(self, file: str, *, text: str | None = None) -> str:
+        """Start a job from a file; see :class:`protocol.AddJob`."""
+        return self._ask_for_check(protocol.AddJob(file=file, text=text))
+
+    def leave(self) -> None:
+        """Say that this console goes."""
+        self.ask(protocol.Leave(), protocol.Done)
+
     def shutdown(self) -> str:
         """Stop acquisition in order and end the supervisor."""
         return self.ask(protocol.Shutdown(), protocol.Done).text
 
-    def ask(self, request: protocol.Request, expected: type[A]) -> A:
+    def ask(
+        self, request: protocol.Request, expected: type[A], *, seconds: float | None = None
+    ) -> A:
         """Send any request and wait for its answer, which must be of type ``expected``."""
-        answer = self._exchange(request)
+        answer = self._exchange(request, int(1000 * seconds) if seconds else self._timeout_ms)
         if isinstance(answer, protocol.Refused):
             raise ControlError(answer.reason)
         if not isinstance(answer, expected):
@@ -101,9 +131,15 @@ class ControlClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _exchange(self, request: protocol.Request) -> protocol.Answer:
-        if not self._path.exists():
-            raise NotRunningError(f"no supervisor is running here: {self._path} does not exist")
+    def _ask_for_check(self, request: protocol.Request) -> str:
+        # User code is imported for it, in a process that must start first.
+        return self.ask(request, protocol.Done, seconds=CHECK_SECONDS).text
+
+    def _exchange(self, request: protocol.Request, timeout_ms: int) -> protocol.Answer:
+        if not self.socket_path.exists():
+            raise NotRunningError(
+                f"no supervisor is running here: {self.socket_path} does not exist"
+            )
         socket = self._socket or self._connect()
         number = next(self._numbers)
         envelope = protocol.Envelope(
@@ -113,7 +149,7 @@ class ControlClient:
             request=request,
         )
         socket.send(self._encoder.encode(envelope))
-        while socket.poll(self._timeout_ms):
+        while socket.poll(timeout_ms):
             try:
                 reply = self._decoder.decode(socket.recv())
             except msgspec.MsgspecError as error:
@@ -123,14 +159,14 @@ class ControlClient:
                 return reply.answer
         self._drop_socket()
         raise ControlTimeoutError(
-            f"no answer within {self._timeout_ms / 1000:g} s on {self._path}:"
+            f"no answer within {timeout_ms / 1000:g} s on {self.socket_path}:"
             " the supervisor is busy, stopped, or gone"
         )
 
     def _connect(self) -> "zmq.Socket[bytes]":
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
-        self._socket.connect(f"ipc://{self._path}")
+        self._socket.connect(f"ipc://{self.socket_path}")
         return self._socket
 
     def _drop_socket(self) -> None:

@@ -10,13 +10,18 @@ from msgspec import Meta, Struct, field
 
 PROTOCOL_VERSION = 1
 LARGEST_REQUEST = 1 << 20  # bytes; larger ones are dropped before they are decoded
+CONSOLE = "enrgdaq-console"
+"""What a console calls itself as ``program``: it is counted among those who watch."""
 
 JobName = Annotated[str, Meta(max_length=128)]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+FileName = Annotated[str, Meta(max_length=128)]
+FileText = Annotated[str, Meta(max_length=150_000)]
 
 
 class Caller(Struct, kw_only=True):
-    """Who asks: for the audit. Names are what the client says of itself."""
+    """Who asks: for the audit. ``user`` is replaced by the account that the kernel names;
+    terminal and program are what the client says of itself."""
 
     user: Annotated[str, Meta(max_length=64)] = ""
     terminal: Annotated[str, Meta(max_length=64)] = ""
@@ -71,16 +76,74 @@ class StartJob(Struct, tag=True, kw_only=True):
     job: JobName
 
 
+class RestartJobs(Struct, tag=True, kw_only=True):
+    """Restart all of these jobs, or none when one of them cannot be restarted."""
+
+    jobs: Annotated[list[JobName], Meta(min_length=1, max_length=1000)]
+
+
+class CheckJob(Struct, tag=True, kw_only=True):
+    """Say whether a job could run with this text as its file; changes nothing."""
+
+    job: JobName
+    text: FileText
+
+
+class ReloadJob(Struct, tag=True, kw_only=True):
+    """Restart a job with its file as it is on disk, or with ``text`` as its new file.
+
+    The text is checked first; a mistake changes neither the file nor the job. ``before`` is
+    the file's text that the caller began with: a file that is another by now is left alone.
+    """
+
+    job: JobName
+    text: FileText | None = None
+    before: FileText | None = None
+
+
+class AddJob(Struct, tag=True, kw_only=True):
+    """Start a job from a file: one of the folder of configs, or a new one with this text."""
+
+    file: FileName
+    """Without its folder."""
+    text: FileText | None = None
+
+
+class Leave(Struct, tag=True, kw_only=True):
+    """A console goes; acquisition does not mind."""
+
+
 class Shutdown(Struct, tag=True, kw_only=True):
     """Stop acquisition in order and end the supervisor."""
 
 
 Request = (
-    GetSnapshot | GetLogs | GetEvents | GetJobDetails | RestartJob | StopJob | StartJob | Shutdown
+    GetSnapshot
+    | GetLogs
+    | GetEvents
+    | GetJobDetails
+    | CheckJob
+    | RestartJob
+    | RestartJobs
+    | StopJob
+    | StartJob
+    | ReloadJob
+    | AddJob
+    | Leave
+    | Shutdown
 )
 
-COMMANDS = (RestartJob, StopJob, StartJob, Shutdown)
-"""Requests that change something: audited, and not sent by read-only clients."""
+COMMANDS: dict[type[Struct], str] = {
+    RestartJob: "restart",
+    RestartJobs: "restart group",
+    StopJob: "stop",
+    StartJob: "start",
+    ReloadJob: "reload",
+    AddJob: "add",
+    Shutdown: "shutdown",
+}
+"""Requests that change something, and what the audit trail calls them. Read-only clients send
+none of them."""
 
 
 class Envelope(Struct, kw_only=True, array_like=True):
@@ -127,6 +190,8 @@ class SupervisorStatus(Struct, kw_only=True):
     disk_free_bytes: int
     memory_free_bytes: int
     log_dropped: int
+    consoles: list[str] = []
+    """Who watches at this moment: ``account on terminal``."""
 
 
 class JobStatus(Struct, kw_only=True):
@@ -171,6 +236,8 @@ class JobStatus(Struct, kw_only=True):
     private_mb: float
     next_start_seconds: float | None
     """Until the next attempt, in state ``backoff``."""
+    file: str = ""
+    """Absolute path of the job's file."""
 
 
 class TopicStatus(Struct, kw_only=True):
@@ -264,10 +331,14 @@ class JobDetails(Struct, tag=True, kw_only=True):
 
     job: JobStatus
     config_file: str
+    """Absolute path."""
     config_text: str
+    """Secrets in it are masked."""
     topics_in: list[str]
     exits: list[ExitRecord] = field(default_factory=list)
     last_errors: list[str] = field(default_factory=list)
+    environment: list[str] = field(default_factory=list)
+    """``NAME=value`` of the job's process, secrets masked; empty while there is none."""
 
 
 Answer = Done | Refused | Snapshot | Logs | Events | JobDetails

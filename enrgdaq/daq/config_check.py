@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from enrgdaq.daq.secrets import looks_secret
+
 T = TypeVar("T")
 
 
@@ -78,7 +80,7 @@ class _Walk:
             msgspec.convert(value, expected)
         except (msgspec.ValidationError, TypeError) as error:
             reason = str(error).replace(" - at `$", " at `")
-            shown = "a secret" if _looks_secret(where) else repr(value)[:80]
+            shown = "a secret" if looks_secret(where) else repr(value)[:80]
             self._note(where, f"{reason}; found {shown}, expected {describe_type(expected)}")
         return value
 
@@ -94,12 +96,6 @@ def _nearest(key: str, known: typing.Iterable[str]) -> str:
 
 def _is_env_reference(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"env"} and isinstance(value["env"], str)
-
-
-def _looks_secret(where: str) -> bool:
-    return any(
-        word in where.lower() for word in ("password", "secret", "token", "webhook", "key", "pass")
-    )
 
 
 def _plain(expected: Any) -> Any:

@@ -29,7 +29,15 @@ from enrgdaq.daq.outbox import Outbox, StagedMessage
 from enrgdaq.daq.packing import topics_of
 from enrgdaq.daq.places import bell_path, routes_path
 from enrgdaq.daq.reservation import Slot
-from enrgdaq.daq.spec import JobEnding, JobRunning, JobSpec, Lifeline, RecordSetAside, StopRequest
+from enrgdaq.daq.spec import (
+    JobEnding,
+    JobRunning,
+    JobSpec,
+    Lifeline,
+    NewSource,
+    RecordSetAside,
+    StopRequest,
+)
 from enrgdaq.daq.store.models import DAQJobMessageStore
 from enrgdaq.daq.topics import Topic
 from enrgdaq.daq.watchdog import Watchdog
@@ -256,6 +264,8 @@ class ProcessHost:
                 self._stop_reason = message.reason
                 self.drain = message.drain
                 self.stopping.set()
+            elif isinstance(message, NewSource) and self.stream is not None:
+                self.stream.inbox.add(message.source)
 
     def _subscribe(
         self, context: "zmq.Context[zmq.Socket[bytes]]", job: DAQJob, poller: zmq.Poller

@@ -64,13 +64,28 @@ class Inbox:
         for_store: bool,
     ) -> None:
         self.bell = Bell(bell_path)
+        self._name = name
+        self._supervisor = supervisor
+        self._for_store = for_store
         self._streams: dict[str, deque[Source]] = {}
-        for spec in sources:
+        self._coming: deque[SourceRing] = deque(sources)
+        self._take_coming()
+
+    def add(self, source: SourceRing) -> None:
+        """One more ring, from any thread; it is read from the next look on."""
+        self._coming.append(source)
+
+    def _take_coming(self) -> None:
+        while self._coming:
+            spec = self._coming.popleft()
             stream = self._streams.setdefault(spec.producer, deque())
-            stream.append(Source(spec, name, supervisor, for_store=for_store))
+            if all(source.spec.path != spec.path for source in stream):
+                source = Source(spec, self._name, self._supervisor, for_store=self._for_store)
+                stream.append(source)
 
     def current(self) -> list[Source]:
         """Per producer the ring to read now."""
+        self._take_coming()
         for stream in self._streams.values():
             while len(stream) > 1 and stream[0].is_finished():
                 stream.popleft().ring.close()

@@ -65,6 +65,12 @@ class StopRequest(msgspec.Struct, kw_only=True, tag=True):
     drain: bool
 
 
+class NewSource(msgspec.Struct, kw_only=True, tag=True):
+    """Supervisor to job: a producer has come, read its ring too."""
+
+    source: SourceRing
+
+
 class JobRunning(msgspec.Struct, kw_only=True, tag=True):
     """Job to supervisor: the work begins."""
 
@@ -87,7 +93,7 @@ class RecordSetAside(msgspec.Struct, kw_only=True, tag=True):
     path: str
 
 
-LifelineMessage = JobSpec | StopRequest | JobRunning | JobEnding | RecordSetAside
+LifelineMessage = JobSpec | StopRequest | NewSource | JobRunning | JobEnding | RecordSetAside
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[LifelineMessage] = msgspec.msgpack.Decoder(LifelineMessage)

@@ -15,7 +15,7 @@ from typing import IO, Final
 from enrgdaq.control.client import ControlClient, control_socket
 from enrgdaq.errors import ConfigurationError, ControlError
 from enrgdaq.supervisor.config import supervisor_of
-from enrgdaq.supervisor.places import runtime_folder
+from enrgdaq.supervisor.places import find_runtime_folders
 
 _START_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.02
@@ -35,8 +35,9 @@ def find_running(config_path: Path) -> Attachment | None:
 
     Raises :class:`ConfigurationError` when its id is taken by one of another folder.
     """
-    socket_path = control_socket(runtime_folder(supervisor_of(config_path).supervisor_id))
-    if not _somebody_listens(socket_path):
+    sockets = map(control_socket, find_runtime_folders(supervisor_of(config_path)))
+    socket_path = next((path for path in sockets if _somebody_listens(path)), None)
+    if socket_path is None:
         return None
     with ControlClient(socket_path, program="attach") as client:
         status = client.snapshot().supervisor

@@ -34,9 +34,9 @@ from enrgdaq.supervisor.config import ConfigFolder, JobFile
 from enrgdaq.supervisor.spawner import Pipes, Spawner
 
 LONGEST_IMPORT_SECONDS: Final = 10.0
-_START_SECONDS: Final = 60.0
+START_SECONDS: Final = 60.0
 _STATISTICS_JOB: Final = "DAQJobHandleStats"  # writes the same table as the supervisor
-_LARGEST: Final = 200_000  # bytes; one datagram
+LARGEST: Final = 200_000  # bytes; one datagram
 
 
 class FileUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +77,9 @@ class _Request(msgspec.Struct, kw_only=True):
     raw: dict[str, Any]
 
 
-class _Result(msgspec.Struct, kw_only=True):
+class CheckResult(msgspec.Struct, kw_only=True):
+    """What is known of a job after its check."""
+
     facts: JobFacts | None = None
     mistakes: list[Mistake] = []
 
@@ -86,7 +88,7 @@ def run_check(channel: int) -> int:
     """In the child: check one job after the other, answering each request."""
     own = socket.socket(fileno=channel)
     own.send(str(os.getpid()).encode())
-    while data := own.recv(_LARGEST):
+    while data := own.recv(LARGEST):
         request = msgspec.msgpack.decode(data, type=_Request)
         own.send(msgspec.msgpack.encode(_check_one(request)))
     sys.stdout.flush()
@@ -110,7 +112,7 @@ def check_jobs(
                 folder.mistakes.extend(result.mistakes)
                 if result.facts is not None:
                     facts[result.facts.unique_id] = result.facts
-    _check_together(folder, facts)
+    check_together(folder, facts)
     return facts
 
 
@@ -120,43 +122,33 @@ class _Child:
     def __init__(self, spawner: Spawner, seconds_each: float) -> None:
         self.is_alive = True
         self._seconds = seconds_each
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        _, self._pipes = spawner.fork("check", "check", b"", theirs)
+        self._channel, self._pipes = fork_check(spawner)
         # The forkserver may still be importing, on a cold disk for long.
-        self._channel.settimeout(_START_SECONDS)
+        self._channel.settimeout(START_SECONDS)
         try:
             self._pid = int(self._channel.recv(32) or 0)
         except TimeoutError as error:
             self.__exit__()
             raise ConfigurationError(
-                f"no process for the check within {_START_SECONDS:g} s; the host is too busy"
+                f"no process for the check within {START_SECONDS:g} s; the host is too busy"
             ) from error
         self._channel.settimeout(seconds_each)
 
-    def check(self, job: JobFile) -> _Result:
+    def check(self, job: JobFile) -> CheckResult:
         """Check one job; what the process does not survive is the job's mistake."""
-        request = msgspec.msgpack.encode(
-            _Request(
-                file=str(job.path), unique_id=job.unique_id, job_class=job.job_class, raw=job.raw
-            )
-        )
-        if len(request) > _LARGEST:
-            return _mistake(str(job.path), "", f"is too large: {len(request)} bytes")
-        place = job.job_class.file or job.job_class.module
         try:
-            self._channel.send(request)
-            data = self._channel.recv(_LARGEST)
+            self._channel.send(request_for(job))
+            data = self._channel.recv(LARGEST)
         except TimeoutError:
             self.is_alive = False
             os.kill(self._pid, signal.SIGKILL)
-            reason = f"importing it took more than {self._seconds:g} s; it hangs"
-            return _mistake(str(job.path), "daq_job_type", f"{place}: {reason}")
+            return hangs(job, self._seconds)
         except ConnectionError:
             data = b""
-        if not data:
-            self.is_alive = False
-            return _mistake(str(job.path), "daq_job_type", f"{place}: {_last_words(self._pipes)}")
-        return msgspec.msgpack.decode(data, type=_Result)
+        except ValueError as error:
+            return _mistake(str(job.path), "", str(error))
+        self.is_alive = bool(data)
+        return result_of(job, data, self._pipes)
 
     def __enter__(self) -> "_Child":
         return self
@@ -166,8 +158,42 @@ class _Child:
         self._pipes.close()
 
 
-def _mistake(file: str, key: str, text: str) -> _Result:
-    return _Result(mistakes=[Mistake(file=file, key=key, text=text)])
+def fork_check(spawner: Spawner) -> tuple[socket.socket, Pipes]:
+    """A process for checks: the channel to it, on which it says its process id first."""
+    channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    _, pipes = spawner.fork("check", "check", b"", theirs)
+    return channel, pipes
+
+
+def request_for(job: JobFile) -> bytes:
+    """What the process is asked. Raises ``ValueError`` for a file that is too large."""
+    request = msgspec.msgpack.encode(
+        _Request(file=str(job.path), unique_id=job.unique_id, job_class=job.job_class, raw=job.raw)
+    )
+    if len(request) > LARGEST:
+        raise ValueError(f"is too large: {len(request)} bytes")
+    return request
+
+
+def result_of(job: JobFile, data: bytes, pipes: Pipes) -> CheckResult:
+    """What the process found; empty data says that it did not live to tell."""
+    if data:
+        return msgspec.msgpack.decode(data, type=CheckResult)
+    return _mistake(str(job.path), "daq_job_type", f"{_place(job)}: {_last_words(pipes)}")
+
+
+def hangs(job: JobFile, seconds: float) -> CheckResult:
+    """The mistake of a job whose import did not come to its end."""
+    reason = f"importing it took more than {seconds:g} s; it hangs"
+    return _mistake(str(job.path), "daq_job_type", f"{_place(job)}: {reason}")
+
+
+def _place(job: JobFile) -> str:
+    return job.job_class.file or job.job_class.module
+
+
+def _mistake(file: str, key: str, text: str) -> CheckResult:
+    return CheckResult(mistakes=[Mistake(file=file, key=key, text=text)])
 
 
 def _last_words(pipes: Pipes) -> str:
@@ -180,8 +206,8 @@ def _last_words(pipes: Pipes) -> str:
     return "its process ended on import" + (f": {lines[-1][:300]}" if lines else "")
 
 
-def _check_one(request: _Request) -> _Result:
-    def wrong(key: str, text: str) -> _Result:
+def _check_one(request: _Request) -> CheckResult:
+    def wrong(key: str, text: str) -> CheckResult:
         return _mistake(request.file, key, text)
 
     try:
@@ -196,21 +222,21 @@ def _check_one(request: _Request) -> _Result:
         return wrong("daq_job_type", f"{job_class.__name__}.config_type is no DAQJobConfig")
     config, mistakes = read_config(config_type, request.raw, request.file)
     if config is None:
-        return _Result(mistakes=mistakes)
+        return CheckResult(mistakes=mistakes)
     stores = _store_configs(config)
     mistakes = [
         Mistake(file=request.file, key=key, text=str(error))
         for key, error in _name_mistakes(stores)
     ]
     if mistakes:
-        return _Result(mistakes=mistakes)
+        return CheckResult(mistakes=mistakes)
     topics = [*job_class.topics_to_subscribe, *config.topics_to_subscribe]
     is_store = issubclass(job_class, DAQJobStore)
     if is_store:
         topics.append(Topic.store(job_class.__name__))
     data_topics = [topic for topic in topics if not Topic.is_telemetry(topic)]
     wanted = {topic for store in stores.values() for topic in store.topics()}
-    return _Result(
+    return CheckResult(
         facts=JobFacts(
             unique_id=request.unique_id,
             type_name=job_class.__name__,
@@ -309,8 +335,8 @@ def _check_files(folder: ConfigFolder, facts: dict[str, JobFacts], files: dict[s
                 )
 
 
-def _check_together(folder: ConfigFolder, facts: dict[str, JobFacts]) -> None:
-    """What only shows when all jobs are seen together."""
+def check_together(folder: ConfigFolder, facts: dict[str, JobFacts]) -> None:
+    """Find what only shows when all jobs are seen together; it goes into the folder."""
     files = {job.unique_id: job.path for job in folder.jobs}
     places: dict[tuple[str, Path], str] = {}
     for job in facts.values():

@@ -8,7 +8,15 @@ from typing import Final
 
 import msgspec
 
-from enrgdaq.daq.spec import JobEnding, JobSpec, Lifeline, LifelineMessage, StopRequest
+from enrgdaq.daq.spec import (
+    JobEnding,
+    JobSpec,
+    Lifeline,
+    LifelineMessage,
+    NewSource,
+    SourceRing,
+    StopRequest,
+)
 from enrgdaq.supervisor.loop import Loop
 from enrgdaq.supervisor.spawner import Pipes, Spawner
 
@@ -72,6 +80,12 @@ class Child:
         loop.watch(self.lifeline.fileno(), hear)
         for name in ("stdout", "stderr"):
             self._watch_output(loop, name, on_print)
+
+    def tell_of(self, source: SourceRing) -> None:
+        """Have the process read one more ring. One that has no room for the news is stuck: the
+        process that follows it hears of all rings when it starts."""
+        if not self.lifeline.send(NewSource(source=source)):
+            self.kill("killed: it took no news of a new ring")
 
     def stop(self, reason: str, *, drain: bool, deadline: float) -> None:
         """Ask the process to end; it is killed at the deadline (monotonic seconds)."""

@@ -4,10 +4,13 @@ import logging
 from collections.abc import Callable
 
 from enrgdaq.control import protocol
+from enrgdaq.control.server import Later
 from enrgdaq.errors import ControlError
 from enrgdaq.supervisor.audit import AuditTrail
+from enrgdaq.supervisor.changes import Change, Changes
 from enrgdaq.supervisor.fleet import Fleet
 from enrgdaq.supervisor.logs import LogBook
+from enrgdaq.supervisor.presence import Presence
 from enrgdaq.supervisor.snapshot import Reporter
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +29,7 @@ class Commands:
         reporter: Reporter,
         book: LogBook,
         audit: AuditTrail,
+        changes: Changes,
         *,
         stop: Callable[[str], None],
         state: Callable[[], str],
@@ -34,33 +38,69 @@ class Commands:
         self._reporter = reporter
         self._book = book
         self._audit = audit
+        self._changes = changes
         self._stop = stop
         self._state = state
+        self._presence = Presence()
 
-    def answer(self, request: protocol.Request, caller: protocol.Caller) -> protocol.Answer:
+    def answer(self, request: protocol.Request, caller: protocol.Caller) -> protocol.Answer | Later:
         """The answer to any request."""
+        if isinstance(request, protocol.Leave):
+            if self._presence.leave(caller):
+                self._audit.note("console left", caller=caller)
+            return protocol.Done()
+        if self._presence.note(caller):
+            self._audit.note("console attached", caller=caller)
         try:
-            if isinstance(request, protocol.COMMANDS):
+            if isinstance(request, Change):
+                return self._change(request, caller)
+            if type(request) in protocol.COMMANDS:
                 return self._command(request, caller)
             return self._report(request)
         except ControlError as error:
-            return protocol.Refused(reason=str(error))
+            return self._refuse(request, caller, error)
+
+    def tick(self) -> None:
+        """Notice who has gone without a word."""
+        for caller in self._presence.take_gone():
+            self._audit.note("console silent", caller=caller)
 
     def _command(self, request: protocol.Request, caller: protocol.Caller) -> protocol.Done:
-        name = type(request).__name__
-        job = getattr(request, "job", "")
-        try:
-            text = self._carry_out(request, caller)
-        except ControlError as error:
-            self._audit.note(f"refused {name}", job=job, text=str(error), caller=caller)
-            raise
-        self._audit.note(name, job=job, text=text, caller=caller)
-        _LOG.info("%s, by %s", text, caller.user or "somebody")
+        return self._done(request, caller, self._carry_out(request, caller))
+
+    def _change(self, request: Change, caller: protocol.Caller) -> Later:
+        later = Later()
+
+        def done(outcome: str | ControlError) -> None:
+            if isinstance(outcome, ControlError):
+                later.give(self._refuse(request, caller, outcome))
+            else:
+                later.give(self._done(request, caller, outcome))
+
+        self._changes.begin(request, done)
+        return later
+
+    def _done(self, request: protocol.Request, caller: protocol.Caller, text: str) -> protocol.Done:
+        what = protocol.COMMANDS.get(type(request))
+        if what is not None:
+            self._audit.note(what, job=_subject(request), text=text, caller=caller)
+            _LOG.info("%s, by %s", text, caller.user or "somebody")
         return protocol.Done(text=text)
+
+    def _refuse(
+        self, request: protocol.Request, caller: protocol.Caller, error: ControlError
+    ) -> protocol.Refused:
+        what = protocol.COMMANDS.get(type(request))
+        if what is not None:
+            text = str(error)
+            self._audit.note(f"refused {what}", job=_subject(request), text=text, caller=caller)
+        return protocol.Refused(reason=str(error))
 
     def _carry_out(self, request: protocol.Request, caller: protocol.Caller) -> str:
         if isinstance(request, protocol.RestartJob):
             return self._fleet.restart(request.job)
+        if isinstance(request, protocol.RestartJobs):
+            return self._fleet.restart_all(request.jobs)
         if isinstance(request, protocol.StopJob):
             return self._fleet.stop(request.job)
         if isinstance(request, protocol.StartJob):
@@ -82,4 +122,11 @@ class Commands:
             return protocol.Events(events=self._audit.after(request.after, request.limit))
         if isinstance(request, protocol.GetJobDetails):
             return self._reporter.details(self._fleet.job(request.job))
-        return self._reporter.snapshot(self._state())
+        return self._reporter.snapshot(self._state(), self._presence.names())
+
+
+def _subject(request: protocol.Request) -> str:
+    """The job, or the file, that a request is about."""
+    if isinstance(request, protocol.AddJob):
+        return request.file.removesuffix(".toml")
+    return getattr(request, "job", "")

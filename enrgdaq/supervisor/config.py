@@ -55,8 +55,10 @@ def read_folder(path: Path) -> ConfigFolder:
         folder.mistakes.append(Mistake(file=script, text=reason))
     for file in sorted(path.glob("*.toml")):
         if file.name != SUPERVISOR_FILE:
-            _read_job(folder, file, registry)
-    _find_double_ids(folder)
+            job, mistakes = read_job(file, registry)
+            folder.mistakes.extend(mistakes)
+            folder.jobs.extend([job] if job else [])
+    folder.mistakes.extend(double_ids(folder.jobs))
     if not folder.jobs and not folder.mistakes:
         folder.mistakes.append(Mistake(file=str(path), text="no job files (*.toml) in this folder"))
     return folder
@@ -88,10 +90,19 @@ def _read_supervisor(folder: ConfigFolder) -> None:
             f"{file} is missing: this node is called {default.supervisor_id!r}, after the host"
         )
         return
-    raw = _read_toml(folder, file)
-    if raw is None:
+    try:
+        table = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        reason = _not_utf8(error)
+    except tomllib.TOMLDecodeError as error:
+        reason = f"is not TOML: {error}"
+    else:
+        reason = ""
+    if reason:
+        folder.mistakes.append(Mistake(file=str(file), text=reason))
         return
-    table, _ = raw
     table.setdefault("info", {})
     if isinstance(table["info"], dict):
         table["info"].setdefault("supervisor_id", default.supervisor_id)
@@ -100,38 +111,46 @@ def _read_supervisor(folder: ConfigFolder) -> None:
     folder.supervisor = config or default
 
 
-def _read_job(folder: ConfigFolder, file: Path, registry: Registry) -> None:
-    found = _read_toml(folder, file)
-    if found is None:
-        return
-    raw, text = found
+def read_job(file: Path, registry: Registry) -> tuple[JobFile | None, list[Mistake]]:
+    """One job's file from disk, or all that is wrong with it so far."""
+    try:
+        # utf-8-sig: editors on Windows put a mark before the first character.
+        text = file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        return None, [Mistake(file=str(file), text=f"cannot be read: {error.strerror}")]
+    except UnicodeDecodeError as error:
+        return None, [Mistake(file=str(file), text=_not_utf8(error))]
+    return job_of(file, text, registry)
 
-    def note(key: str, reason: str) -> None:
-        folder.mistakes.append(Mistake(file=str(file), key=key, text=reason))
 
+def job_of(file: Path, text: str, registry: Registry) -> tuple[JobFile | None, list[Mistake]]:
+    """The job that a text describes, as if it were the content of ``file``."""
+
+    def wrong(key: str, reason: str) -> tuple[None, list[Mistake]]:
+        return None, [Mistake(file=str(file), key=key, text=reason)]
+
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return wrong("", f"is not TOML: {error}")
     job_type = raw.get("daq_job_type")
     if not isinstance(job_type, str):
-        note(
+        return wrong(
             "daq_job_type",
             f"missing; expected the class name of a job, such as {', '.join(registry.names())}",
         )
-        return
     unique_id = raw.get("daq_job_unique_id", file.stem)
     if not isinstance(unique_id, str) or not is_usable_id(unique_id):
-        note(
+        return wrong(
             "daq_job_unique_id",
             f"{unique_id!r} cannot name a job: use letters, digits, dot, dash and underscore,"
             f" at most {_LONGEST_ID} (it is the file's name unless the key is set)",
         )
-        return
     try:
         job_class = registry.find(job_type)
     except ConfigurationError as error:
-        note("daq_job_type", str(error))
-        return
-    folder.jobs.append(
-        JobFile(path=file, unique_id=unique_id, job_class=job_class, raw=raw, text=text)
-    )
+        return wrong("daq_job_type", str(error))
+    return JobFile(path=file, unique_id=unique_id, job_class=job_class, raw=raw, text=text), []
 
 
 def is_usable_id(unique_id: str) -> bool:
@@ -140,31 +159,23 @@ def is_usable_id(unique_id: str) -> bool:
     return allowed and 0 < len(unique_id) <= _LONGEST_ID and unique_id[0].isalnum()
 
 
-def _read_toml(folder: ConfigFolder, file: Path) -> tuple[dict[str, Any], str] | None:
-    try:
-        # utf-8-sig: editors on Windows put a mark before the first character.
-        text = file.read_bytes().decode("utf-8-sig")
-        return tomllib.loads(text), text
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-    except UnicodeDecodeError as error:
-        reason = f"is not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}"
-    except tomllib.TOMLDecodeError as error:
-        reason = f"is not TOML: {error}"
-    folder.mistakes.append(Mistake(file=str(file), text=reason))
-    return None
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    return f"is not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start}"
 
 
-def _find_double_ids(folder: ConfigFolder) -> None:
+def double_ids(jobs: list[JobFile]) -> list[Mistake]:
+    """Jobs whose name another one has already."""
     first: dict[str, Path] = {}
-    for job in folder.jobs:
+    found = []
+    for job in jobs:
         # Names become files, and some file systems do not tell "CSV" from "csv".
         other = first.setdefault(job.unique_id.lower(), job.path)
         if other is not job.path:
-            folder.mistakes.append(
+            found.append(
                 Mistake(
                     file=str(job.path),
                     key="daq_job_unique_id",
                     text=f"{job.unique_id!r} is also the name of the job in {other}",
                 )
             )
+    return found

@@ -54,6 +54,8 @@ class Fleet:
         self._last_tick = clock()
         self._hearts_forgiven_until = 0.0
         self.is_closing = False
+        self.on_failed_change: Callable[[Job], None] = lambda job: None
+        """Called when a job could not even start with its new file."""
         self.killed_at_stop = 0
         """Processes that did not end in time when acquisition was stopped."""
 
@@ -93,6 +95,25 @@ class Fleet:
         job.start_again = True
         self._tell_to_stop(job, "restarted by an operator", drain=False)
         return f"restarting {name} (process {job.pid})"
+
+    def restart_all(self, names: list[str]) -> str:
+        """Restart several jobs, or none when one of them cannot be restarted."""
+        jobs = [self._commanded(name) for name in names]
+        for job in jobs:
+            if job.state is JobState.STOPPING:
+                raise ControlError(f"{job.id} is stopping: nothing was restarted")
+        for job in jobs:
+            self.restart(job.id)
+        return f"restarting {', '.join(names)}"
+
+    def add(self, job: Job) -> None:
+        """Start one more job; those that run already hear of its ring."""
+        self.jobs[job.id] = job
+        source = self._rings.source(job.id)
+        for other in self._with_child():
+            if other.facts.takes_messages and other.child is not None:
+                other.child.tell_of(source)
+        self._launch_or_wait(job, self._clock())
 
     def stop_kind(self, kind: str, *, drain: bool, seconds: float) -> None:
         """Stop all jobs of a kind; ``drain``: those that are owed data read it first."""
@@ -184,6 +205,7 @@ class Fleet:
         faults.hit("supervisor.launch")
         job.next_start = None
         job.start_again = False
+        self._rings.update(job.facts)
         ring = self._rings.ring_of(job.id)
         ring.clear_beat()
         spec = JobSpec(
@@ -233,6 +255,7 @@ class Fleet:
 
     def _heard(self, job: Job, child: Child, message: LifelineMessage) -> None:
         if isinstance(message, JobRunning):
+            job.fallback = None
             job.move(Happening.READY)
             _LOG.info("%s runs (process %s)", job.id, child.pid)
         elif isinstance(message, JobEnding):
@@ -283,6 +306,10 @@ class Fleet:
             elif was_told and child.ending is None:
                 self._finish_draining(job, child, now)
             return
+        if job.fallback is not None:
+            self._audit.note("change taken back", job=job.id, text=reason)
+            _LOG.error("%s did not start with its new file; the old one counts again", job.id)
+            self.on_failed_change(job)
         self._decide_restart(job, now, reason)
 
     def _finish_draining(self, job: Job, child: Child, now: float) -> None:

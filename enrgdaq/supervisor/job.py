@@ -38,6 +38,8 @@ class Job:
     exit_records: deque[ExitRecord] = field(default_factory=lambda: deque(maxlen=50))
     exit_reason: str = ""
     next_start: float | None = None
+    fallback: tuple[JobFile, JobFacts] | None = None
+    """What counted before a change of its file, until it has started with the new one."""
     start_again: bool = False
     """A restart was asked for: start when the process has ended."""
     last_restart: float | None = None

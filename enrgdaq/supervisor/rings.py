@@ -8,8 +8,6 @@ consumers' names or its format in its life.
 
 import contextlib
 import logging
-import os
-import shutil
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -19,18 +17,17 @@ from typing import Final
 from enrgdaq.control.protocol import RingConsumerStatus, RingStatus
 from enrgdaq.daq.places import bell_path, lock_path, routes_path
 from enrgdaq.daq.spec import SourceRing
-from enrgdaq.errors import ConfigurationError, RingFormatError
+from enrgdaq.errors import ConfigurationError, RingFormatError, TransportError
 from enrgdaq.supervisor.check import JobFacts
-from enrgdaq.supervisor.places import Places, make_places
+from enrgdaq.supervisor.places import Places
+from enrgdaq.supervisor.ring_files import SUFFIX, UNFINISHED, copy_ring
 from enrgdaq.transport import faults
 from enrgdaq.transport.lock import NameLock
 from enrgdaq.transport.memory import MEGABYTE, RingRequest, check_room, ring_sizes
-from enrgdaq.transport.ring import Policy, RingFile, RingIdentity, RingWriter
+from enrgdaq.transport.ring import Policy, RingFile, RingIdentity, RingWriter, layout
 from enrgdaq.transport.ring.file import new_ring_uuid
 from enrgdaq.transport.routes import Consumer, Routes, save_routes
 
-SUFFIX: Final = ".ring"
-_UNFINISHED: Final = ".new"  # of a ring that is being made or copied
 _LOCK_WAIT_SECONDS: Final = 15.0  # a killed supervisor's jobs may still be dying
 _LOG = logging.getLogger(__name__)
 
@@ -68,6 +65,7 @@ class NodeRings:
         self._budget = budget_mb * MEGABYTE
         self._rings: list[NodeRing] = []
         self._current: dict[str, RingFile] = {}
+        self._facts: dict[str, JobFacts] = {}
 
     def prepare(self, jobs: list[JobFacts]) -> None:
         """Find the rings of earlier runs, then make one for every job, with all its rows.
@@ -75,32 +73,52 @@ class NodeRings:
         Raises :class:`MemoryBudgetError` when they do not fit, and
         :class:`ConfigurationError` for rings of another configuration or version.
         """
+        self._facts = {job.unique_id: job for job in jobs}
         types = {job.unique_id: job.type_name for job in jobs}
-        consumers = {
-            job.unique_id: Policy.SKIP if job.may_skip else Policy.HOLD
-            for job in jobs
-            if job.takes_messages
-        }
-        self._find_old(types, set(consumers))
-        self._make_new(jobs, consumers)
-        save_routes(
-            routes_path(self._places.runtime),
-            Routes(
-                consumers=tuple(
-                    Consumer(
-                        name=job.unique_id,
-                        topics=tuple(job.topics_in),
-                        bell=str(bell_path(self._places.runtime, job.unique_id)),
-                    )
-                    for job in jobs
-                    if job.takes_messages
-                )
-            ),
-        )
+        self._find_old(types, set(self._consumers()))
+        self._make_new(jobs)
+        self._save_routes()
         for ring in self._rings:
             if not ring.is_old:
                 # Nobody produces yet, so the supervisor may let everybody join.
                 RingWriter(ring.file)
+
+    def add(self, job: JobFacts) -> int:
+        """A ring for one more job, and rows for it in the others; returns the ring's bytes.
+
+        What is left of the budget is its share, as far as a share goes.
+        Raises :class:`TransportError` when it does not fit; then nothing has changed.
+        """
+        if job.takes_messages and len(self._consumers()) >= layout.MAX_ROWS - 1:
+            raise TransportError(f"{layout.MAX_ROWS} jobs take messages already; no more can")
+        given = sum(ring.capacity for ring in self._current.values())
+        size = ring_sizes([_request(job)], max(0, self._budget - given))[job.unique_id]
+        folder = self._folder_of(job)
+        check_room(folder, {job.unique_id: size})
+        self._facts[job.unique_id] = job
+        try:
+            file = self._make_ring(job, size)
+        except TransportError:
+            del self._facts[job.unique_id]
+            raise
+        RingWriter(file)
+        if job.takes_messages:
+            for producer, ring in self._current.items():
+                if producer != job.unique_id:
+                    ring.attach(job.unique_id, self._consumers()[job.unique_id])
+        self._announce()
+        return size
+
+    def update(self, job: JobFacts) -> None:
+        """A job starts: if its file has changed, it may take other topics from now on."""
+        before, self._facts[job.unique_id] = self._facts[job.unique_id], job
+        if job.takes_messages and job.topics_in != before.topics_in:
+            self._announce()
+
+    def source(self, producer: str) -> SourceRing:
+        """The ring of a producer as consumers are told of it."""
+        ring = next(r for r in self._rings if not r.is_old and r.producer == producer)
+        return _source(ring)
 
     def ring_of(self, producer: str) -> RingFile:
         """The ring that a job writes."""
@@ -109,12 +127,7 @@ class NodeRings:
     def sources_of(self, consumer: str) -> list[SourceRing]:
         """The rings that a job reads, older ones of a producer first."""
         return [
-            SourceRing(
-                path=str(ring.file.path),
-                producer=ring.producer,
-                producer_type=ring.producer_type,
-                is_old=ring.is_old,
-            )
+            _source(ring)
             for ring in self._rings
             if ring.file.row_of(consumer) is not None
             and (not ring.is_old or self._owes(ring, consumer))
@@ -163,7 +176,7 @@ class NodeRings:
             owed = ", ".join(c.name for c in ring.file.consumers() if c.is_owed)
             target = self._places.state / ring.file.path.name
             try:
-                _copy(ring.file.path, target)
+                copy_ring(ring.file.path, target)
             except OSError as error:
                 # In memory it lasts until the machine restarts; the next start finds it.
                 kept.append(
@@ -207,7 +220,7 @@ class NodeRings:
 
     def _find_old(self, types: dict[str, str], consumers: set[str]) -> None:
         for folder in (self._places.state, self._places.memory, self._places.ring_files):
-            for unfinished in folder.glob(f"*{SUFFIX}{_UNFINISHED}"):
+            for unfinished in folder.glob(f"*{SUFFIX}{UNFINISHED}"):
                 unfinished.unlink()
         for kept in sorted(self._places.state.glob(f"*{SUFFIX}")):
             target = self._places.memory / kept.name
@@ -215,7 +228,7 @@ class NodeRings:
             # Where both are there, what is in memory is newer.
             if not target.exists():
                 check_room(target.parent, {kept.stem: kept.stat().st_size})
-                _copy(kept, target)
+                copy_ring(kept, target)
         found: list[NodeRing] = []
         for folder in (self._places.memory, self._places.ring_files):
             for path in sorted(folder.glob(f"*{SUFFIX}")):
@@ -284,45 +297,68 @@ class NodeRings:
                 " delete the file to discard its data"
             )
 
-    def _make_new(self, jobs: list[JobFacts], consumers: dict[str, Policy]) -> None:
-        sizes = ring_sizes(
-            [
-                RingRequest(
-                    producer=job.unique_id,
-                    asked=job.ring_size_mb * MEGABYTE if job.ring_size_mb else None,
-                    is_small=job.kind == "store",
-                )
-                for job in jobs
-            ],
-            self._budget,
-        )
-        folders = {
-            job.unique_id: self._places.memory if job.use_shm else self._places.ring_files
-            for job in jobs
-        }
+    def _make_new(self, jobs: list[JobFacts]) -> None:
+        sizes = ring_sizes([_request(job) for job in jobs], self._budget)
         for folder in (self._places.memory, self._places.ring_files):
-            there = {name: size for name, size in sizes.items() if folders[name] == folder}
+            there = {
+                job.unique_id: sizes[job.unique_id]
+                for job in jobs
+                if self._folder_of(job) == folder
+            }
             if there:
                 check_room(folder, there)
         for job in jobs:
-            identity = RingIdentity(
-                uuid=new_ring_uuid(),
-                producer=job.unique_id,
-                supervisor_id=self._places.supervisor_id,
-                config_path=self._config_path,
-                out_dir=str(self._places.out),
-                capacity=sizes[job.unique_id],
-                made_ns=time.time_ns(),
+            self._make_ring(job, sizes[job.unique_id])
+
+    def _make_ring(self, job: JobFacts, size: int) -> RingFile:
+        identity = RingIdentity(
+            uuid=new_ring_uuid(),
+            producer=job.unique_id,
+            supervisor_id=self._places.supervisor_id,
+            config_path=self._config_path,
+            out_dir=str(self._places.out),
+            capacity=size,
+            made_ns=time.time_ns(),
+        )
+        name = f"{job.unique_id}.{identity.uuid[:8]}{SUFFIX}"
+        file = RingFile.create(self._folder_of(job) / name, identity)
+        # Listed before it is filled, so that close() removes it whatever happens next.
+        self._rings.append(NodeRing(file, job.type_name, is_old=False))
+        self._current[job.unique_id] = file
+        for consumer, policy in self._consumers().items():
+            if consumer != job.unique_id:
+                file.attach(consumer, policy)
+        faults.hit("supervisor.ring")
+        return file
+
+    def _folder_of(self, job: JobFacts) -> Path:
+        return self._places.memory if job.use_shm else self._places.ring_files
+
+    def _consumers(self) -> dict[str, Policy]:
+        return {
+            job.unique_id: Policy.SKIP if job.may_skip else Policy.HOLD
+            for job in self._facts.values()
+            if job.takes_messages
+        }
+
+    def _announce(self) -> None:
+        """Have all producers look at rows and routes again."""
+        self._save_routes()
+        for ring in self._current.values():
+            ring.announce_rows()
+
+    def _save_routes(self) -> None:
+        runtime = self._places.runtime
+        consumers = tuple(
+            Consumer(
+                name=job.unique_id,
+                topics=tuple(job.topics_in),
+                bell=str(bell_path(runtime, job.unique_id)),
             )
-            name = f"{job.unique_id}.{identity.uuid[:8]}{SUFFIX}"
-            file = RingFile.create(folders[job.unique_id] / name, identity)
-            # Listed before it is filled, so that close() removes it whatever happens next.
-            self._rings.append(NodeRing(file, job.type_name, is_old=False))
-            self._current[job.unique_id] = file
-            for consumer, policy in consumers.items():
-                if consumer != job.unique_id:
-                    file.attach(consumer, policy)
-            faults.hit("supervisor.ring")
+            for job in self._facts.values()
+            if job.takes_messages
+        )
+        save_routes(routes_path(runtime), Routes(consumers=consumers))
 
     def _remove(self, ring: NodeRing) -> None:
         # The copy goes first: left alone, it would bring back at the next start what is drained.
@@ -336,23 +372,18 @@ class NodeRings:
         self._rings.remove(ring)
 
 
-def left_behind(supervisor_id: str, out_dir: str) -> list[Path]:
-    """Ring files of a supervisor that does not run: in memory, in files, in its state folder."""
-    places = make_places(supervisor_id, out_dir)
-    folders = (places.memory, places.ring_files, places.state)
-    return sorted(path for folder in folders for path in folder.glob(f"*{SUFFIX}"))
+def _source(ring: NodeRing) -> SourceRing:
+    return SourceRing(
+        path=str(ring.file.path),
+        producer=ring.producer,
+        producer_type=ring.producer_type,
+        is_old=ring.is_old,
+    )
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a ring file; the target appears only when it is whole."""
-    unfinished = target.with_name(target.name + _UNFINISHED)
-    # Left by a supervisor that was killed in the middle of this very copy.
-    unfinished.unlink(missing_ok=True)
-    try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with source.open("rb") as old, os.fdopen(descriptor, "wb") as new:
-            shutil.copyfileobj(old, new, MEGABYTE)
-        faults.hit("supervisor.copy")
-        unfinished.rename(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def _request(job: JobFacts) -> RingRequest:
+    return RingRequest(
+        producer=job.unique_id,
+        asked=job.ring_size_mb * MEGABYTE if job.ring_size_mb else None,
+        is_small=job.kind == "store",
+    )

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from enrgdaq import __version__
@@ -14,6 +15,7 @@ from enrgdaq.control.protocol import (
     TopicStatus,
 )
 from enrgdaq.daq.models import DAQJobMessageStatsReport
+from enrgdaq.daq.secrets import env_names, masked_environment, masked_text
 from enrgdaq.supervisor.fleet import Fleet
 from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.logs import LogBook
@@ -43,8 +45,8 @@ class Reporter:
         self._tags = tags
         self._started = time.time()
 
-    def snapshot(self, state: str) -> Snapshot:
-        """Everything at once. ``state``: of the supervisor."""
+    def snapshot(self, state: str, consoles: list[str]) -> Snapshot:
+        """Everything at once. ``state``: of the supervisor; ``consoles``: who watches."""
         backlog = self._rings.backlog()
         jobs = [self.job(job, backlog) for job in self._fleet.jobs.values()]
         topics = self.topics()
@@ -62,12 +64,13 @@ class Reporter:
                 log_path=str(self._places.log_file),
                 jobs_running=sum(job.state == JobState.RUNNING for job in jobs),
                 jobs_total=len(jobs),
-                problems=[problem for job in jobs for problem in _problems(job)],
+                problems=[text for job in jobs for text in _problems(job).values()],
                 rate_messages=sum(job.rate_out for job in jobs),
                 rate_bytes=sum(job.rate_bytes_out for job in jobs),
                 disk_free_bytes=_free_bytes(str(self._places.out)),
                 memory_free_bytes=_free_bytes(str(self._places.memory)),
                 log_dropped=self._book.dropped,
+                consoles=consoles,
             ),
             jobs=jobs,
             topics=topics,
@@ -119,18 +122,42 @@ class Reporter:
             next_start_seconds=(
                 None if next_start is None else max(0.0, next_start - time.monotonic())
             ),
+            file=str(job.file.path.absolute()),
         )
 
     def details(self, job: Job) -> JobDetails:
         """All that is known of one job."""
         return JobDetails(
             job=self.job(job, self._rings.backlog()),
-            config_file=str(job.file.path),
-            config_text=job.file.text,
+            config_file=str(job.file.path.absolute()),
+            config_text=masked_text(job.file.text),
             topics_in=job.facts.topics_in,
             exits=list(job.exit_records),
             last_errors=self._book.errors_of(job.id, 20),
+            environment=self._environment_of(job),
         )
+
+    def alarms(self) -> dict[tuple[str, str], str]:
+        """What is wrong now, by job and kind of trouble."""
+        backlog = self._rings.backlog()
+        return {
+            (job.id, kind): text
+            for job in self._fleet.jobs.values()
+            for kind, text in _problems(self.job(job, backlog)).items()
+        }
+
+    def _environment_of(self, job: Job) -> list[str]:
+        if job.pid is None:
+            return []
+        try:
+            raw = Path(f"/proc/{job.pid}/environ").read_bytes().decode(errors="replace")
+        except OSError:
+            # It has ended meanwhile, or this is no Linux.
+            return []
+        pairs = (entry.partition("=") for entry in raw.split("\0") if entry)
+        # Every process has the environment of all: also what only another job's file names.
+        named = {name for other in self._fleet.jobs.values() for name in env_names(other.file.raw)}
+        return masked_environment({name: value for name, _, value in pairs}, named)
 
     def topics(self) -> list[TopicStatus]:
         """What was published on each topic, over all jobs and all their lives."""
@@ -210,20 +237,21 @@ class Reporter:
 _NO_REPORT = DAQJobMessageStatsReport(unique_id="", instance_id=0)
 
 
-def _problems(job: JobStatus) -> list[str]:
-    found = []
+def _problems(job: JobStatus) -> dict[str, str]:
+    """What is wrong with a job, a sentence for each kind of trouble."""
+    found = {}
     if job.state == JobState.FAILED:
-        found.append(f"{job.id} failed: {job.exit_reason}")
+        found["failed"] = f"{job.id} failed: {job.exit_reason}"
     if job.state == JobState.BACKOFF:
-        found.append(f"{job.id} ended and will be started again: {job.exit_reason}")
+        found["backoff"] = f"{job.id} ended and will be started again: {job.exit_reason}"
     if job.is_stale:
-        found.append(f"{job.id} is stale: silent for {job.age_seconds or 0:.0f} s")
+        found["stale"] = f"{job.id} is stale: silent for {job.age_seconds or 0:.0f} s"
     if job.condition:
-        found.append(f"{job.id}: {job.condition}")
+        found["condition"] = f"{job.id}: {job.condition}"
     if job.lost:
-        found.append(f"{job.id} lost {job.lost} messages")
+        found["lost"] = f"{job.id} lost {job.lost} messages"
     if job.unrouted:
-        found.append(f"{job.id}: {job.unrouted} messages that no store takes")
+        found["unrouted"] = f"{job.id}: {job.unrouted} messages that no store takes"
     return found
 
 

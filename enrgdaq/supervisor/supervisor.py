@@ -29,8 +29,10 @@ from enrgdaq.errors import (
     NameInUseError,
     TransportError,
 )
+from enrgdaq.supervisor.alarms import Alarms
 from enrgdaq.supervisor.audit import AuditTrail
 from enrgdaq.supervisor.broker import BrokerProcess
+from enrgdaq.supervisor.changes import Changes
 from enrgdaq.supervisor.check import JobFacts, check_jobs
 from enrgdaq.supervisor.commands import Commands
 from enrgdaq.supervisor.config import ConfigFolder, read_folder
@@ -39,7 +41,7 @@ from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.logind import shared_memory_warning
 from enrgdaq.supervisor.logs import BookHandler, LogBook
 from enrgdaq.supervisor.loop import Loop
-from enrgdaq.supervisor.places import Places, make_places
+from enrgdaq.supervisor.places import Places, group_of, make_places
 from enrgdaq.supervisor.rings import NodeRings
 from enrgdaq.supervisor.snapshot import Reporter
 from enrgdaq.supervisor.spawner import Forked, Spawner
@@ -200,16 +202,20 @@ class Supervisor:
         self._telemetry_out = TelemetryPublisher(context, publish_endpoint(self._places.runtime))
         self._loop.watch(self._telemetry_in.socket, self._hear_telemetry)
         self._loop.watch(self._telemetry_out.socket, self._telemetry_out.look_at_subscriptions)
-        control = ControlServer(context, self._places.runtime)
-        commands = Commands(
+        group_id = group_of(self._config.control_group)
+        control = ControlServer(context, self._places.runtime, group_id=group_id)
+        self._changes = Changes(folder, self._fleet, self._rings, self._loop, lambda: self._spawner)
+        self._alarms = Alarms(self._audit)
+        self._commands = Commands(
             self._fleet,
             self._reporter,
             self._book,
             self._audit,
+            self._changes,
             stop=self.stop,
             state=lambda: "stopping" if self._stop_reason else "running",
         )
-        self._loop.watch(control.socket, lambda: control.answer(commands.answer))
+        self._loop.watch(control.socket, lambda: control.answer(self._commands.answer))
         self._audit.note("supervisor started", text=str(self._config_path.resolve()))
         _LOG.info(
             "supervisor %s starts %d jobs of %s; files go to %s, log to %s",
@@ -224,6 +230,7 @@ class Supervisor:
             self._turn_until(lambda: bool(self._stop_reason), None)
             return self._stop_in_order()
         finally:
+            self._changes.close()
             control.close()
             self._telemetry_in.close()
             self._telemetry_out.close()
@@ -237,10 +244,13 @@ class Supervisor:
             self._loop.turn(_TICK_SECONDS)
             self._broker.tend(self._spawner)
             self._fleet.tick()
+            self._changes.tick()
             if now >= self._stats_due:
                 self._stats_due = max(self._stats_due + _STATS_SECONDS, now)
                 self._write_stats()
                 self._rings.remove_drained()
+                self._commands.tick()
+                self._alarms.look(self._reporter.alarms())
         return True
 
     def _stop_in_order(self) -> int:
@@ -345,7 +355,7 @@ def _allow_many_files() -> None:
 
 def _make_places(folder: ConfigFolder) -> Places:
     try:
-        return make_places(folder.supervisor.supervisor_id, folder.supervisor.out_dir)
+        return make_places(folder.supervisor)
     except (OSError, TransportError) as error:
         raise ConfigurationError(
             f"{error}; set out_dir in supervisor.toml to a folder that can be written"

@@ -5,6 +5,7 @@ of its own. It keeps no data: the rings do. When it is killed, telemetry pauses 
 supervisor has started the next one; every socket reconnects by itself.
 """
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,8 @@ def subscribe_endpoint(runtime: Path) -> str:
 
 def run_broker(runtime: Path) -> None:
     """Proxy until the process is ended. Never returns."""
+    # A group may come into the folder of these sockets, but not to them.
+    os.umask(0o177)
     context = zmq.Context()
     publishers = context.socket(zmq.XSUB)
     subscribers = context.socket(zmq.XPUB)

@@ -294,7 +294,7 @@ def test_commands(node: Node) -> None:
     assert not _shm(node).exists()
     assert node.wait_ended() == 0
     events = (node.out / "logs" / f"{node.id}.audit.jsonl").read_text().splitlines()
-    assert any('"what":"RestartJob"' in line and '"user":' in line for line in events)
+    assert any('"what":"restart"' in line and '"user":' in line for line in events)
 
 
 def test_status_as_json_has_all_that_scripts_need(node: Node) -> None:

@@ -1,6 +1,7 @@
 """Fixtures of the console's tests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import pytest_textual_snapshot
@@ -12,8 +13,9 @@ pytest_textual_snapshot.SVGImageExtension.file_extension = "svg"
 
 
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have no colours."""
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever runs the tests may have no colours, and a view that is remembered."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")

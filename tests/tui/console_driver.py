@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 from scripted_supervisor import ScriptedSupervisor
 from textual.pilot import Pilot
 
 from tui.app import ConsoleApp
 from tui.contact import Contact
+from tui.editing import Editor
 from tui.link import Link
 from tui.model import Model
 from tui.outcome import Outcome
@@ -34,6 +36,7 @@ class Console:
         supervisor: ScriptedSupervisor,
         model: Model | None = None,
         answer_seconds: float = 1.0,
+        edit: Editor = lambda file: 1,
     ) -> None:
         self.supervisor = supervisor
         self.clock = Clock()
@@ -44,7 +47,9 @@ class Console:
             answer_seconds=answer_seconds,
             clock=self.clock,
         )
-        self.app = ConsoleApp(self.link, self.model, self.clock)
+        self.app = ConsoleApp(self.link, self.model, self.clock, edit)
+        # There is no terminal that could be lent to an editor.
+        self.app.suspend = nullcontext  # type: ignore[assignment]
 
     def drive(self, scenario: Scenario, size: tuple[int, int] = (80, 24)) -> None:
         """Start the app, wait for the first jobs, play the scenario, end the app."""

@@ -150,6 +150,29 @@ def lines(count: int, first: int = 0) -> list[protocol.LogLine]:
     ]
 
 
+def event(number: int, what: str, name: str, text: str, user: str = "") -> protocol.Event:
+    """An event; those of people come from a terminal."""
+    return protocol.Event(
+        number=number,
+        time=NOW - 100 + number,
+        what=what,
+        job=name,
+        text=text,
+        user=user,
+        terminal="/dev/pts/7" if user else "",
+    )
+
+
+def events() -> list[protocol.Event]:
+    """What has happened so far."""
+    return [
+        event(1, "supervisor started", "", "configs"),
+        event(2, "console attached", "", "", "alice"),
+        event(3, "crashed", "hv", "exit code 1"),
+        event(4, "restart", "hv", "restarting hv (process 77)", "alice"),
+    ]
+
+
 class ScriptedSupervisor:
     """Answers in a thread until it is closed. Its attributes are the script."""
 
@@ -163,6 +186,8 @@ class ScriptedSupervisor:
         self.is_mute = False
         self.asked_snapshots = 0
         self.commands: list[tuple[str, str]] = []
+        self.reloads: list[tuple[str, str | None, str | None]] = []
+        self.events = events()
         self.after_shutdown = self.close_soon
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._server = ControlServer(self._context, self.folder)
@@ -209,6 +234,24 @@ class ScriptedSupervisor:
                 return protocol.Logs(lines=later[-limit:] if after < 0 else later[:limit])
             case protocol.GetJobDetails(job=name):
                 return self._details(name)
+            case protocol.GetEvents(after=after):
+                return protocol.Events(events=[one for one in self.events if one.number > after])
+            case protocol.Leave():
+                return protocol.Done()
+            case _:
+                return self._obey(request)
+
+    def _obey(self, request: protocol.Request) -> protocol.Answer:
+        match request:
+            case protocol.CheckJob(job=name, text=text):
+                return self._judge("check", name, text)
+            case protocol.ReloadJob(job=name, text=text, before=before):
+                self.reloads.append((name, text, before))
+                return self._judge("reload", name, text or "")
+            case protocol.AddJob(file=file, text=text):
+                return self._judge("add", file, text or "")
+            case protocol.RestartJobs(jobs=names):
+                return self._command("restart group", " ".join(names))
             case protocol.RestartJob(job=name):
                 return self._command("restart", name)
             case protocol.StopJob(job=name):
@@ -221,6 +264,13 @@ class ScriptedSupervisor:
                 return answer
             case _:
                 return protocol.Refused(reason="not in the script")
+
+    def _judge(self, what: str, name: str, text: str) -> protocol.Answer:
+        """A file is wrong when it says so."""
+        self.commands.append((what, name))
+        if "wrong" in text:
+            return protocol.Refused(reason=f"{name}.toml: rate: wrong\n{name}.toml: also wrong")
+        return protocol.Done(text=f"{what} accepted")
 
     def _command(self, what: str, name: str) -> protocol.Answer:
         self.commands.append((what, name))

@@ -1,22 +1,16 @@
 """The program on a real terminal: signals, a lost line, and the state it leaves behind."""
 
 import base64
-import fcntl
 import os
-import pty
 import re
-import select
 import signal
-import struct
-import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from scripted_supervisor import ScriptedSupervisor, snapshot
+from terminal_driver import OnTerminal
 
 PROGRAM = """
 import fcntl, sys, termios
@@ -29,61 +23,7 @@ sys.exit(ending.code)
 """
 
 
-class OnTerminal:
-    """The console in a process and session of its own, at the far end of a terminal."""
-
-    def __init__(self, supervisor: ScriptedSupervisor, *options: str) -> None:
-        self.near, far = pty.openpty()
-        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.before: list[Any] = termios.tcgetattr(far)
-        self.far = far
-        self.output = b""
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(supervisor.path), *options],
-            stdin=far,
-            stdout=far,
-            stderr=far,
-            start_new_session=True,
-        )
-        self.until(lambda: b"ALL WELL" in self.output)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.near, keys)
-
-    def until(self, condition: Callable[[], bool], limit_seconds: float = 20.0) -> None:
-        deadline = time.monotonic() + limit_seconds
-        while not condition():
-            assert time.monotonic() < deadline, self.output[-2000:]
-            if select.select([self.near], [], [], 0.02)[0]:
-                self.output += os.read(self.near, 65536)
-
-    def ended(self) -> int:
-        self.until(lambda: self.process.poll() is not None)
-        while select.select([self.near], [], [], 0)[0]:
-            self.output += os.read(self.near, 65536)
-        return self.process.returncode
-
-    def is_as_before(self) -> bool:
-        """Modes as they were; main screen, cursor on, no reports: by the last word on each."""
-        said = {mode: bool(on == b"h") for mode, on in MODES.findall(self.output)}
-        usual = {b"1049": False, b"25": True, b"1004": False, b"2004": False, b"7": True}
-        return (
-            all(said.get(mode, usual[mode]) is usual[mode] for mode in usual)
-            and b"1000" not in said
-            and termios.tcgetattr(self.far) == self.before
-        )
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for descriptor in (self.near, self.far):
-            if descriptor >= 0:
-                os.close(descriptor)
-
-
 CLIPBOARD = re.compile(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)\x07")
-MODES = re.compile(rb"\x1b\[\?(\d+)([hl])")
 
 
 @pytest.fixture
@@ -91,7 +31,8 @@ def on_terminal(supervisor: ScriptedSupervisor) -> Iterator[Callable[..., OnTerm
     opened: list[OnTerminal] = []
 
     def start(*options: str) -> OnTerminal:
-        opened.append(OnTerminal(supervisor, *options))
+        command = [sys.executable, "-c", PROGRAM, str(supervisor.path), *options]
+        opened.append(OnTerminal(command))
         return opened[-1]
 
     yield start
@@ -184,9 +125,7 @@ def test_a_lost_line_ends_the_interface_without_any_signal(
     supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
 ) -> None:
     program = on_terminal()
-    os.close(program.far)
-    os.close(program.near)
-    program.far = program.near = -1
+    program.cut()
     assert program.process.wait(10) in {128 + signal.SIGHUP, -signal.SIGHUP}
     assert supervisor.commands == []
 

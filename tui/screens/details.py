@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from enrgdaq.control.protocol import JobDetails, JobStatus
+from enrgdaq.control.protocol import JobDetails, JobStatus, RingStatus
 from tui import formats
 from tui.commands import key_bar
 from tui.model import Model
@@ -16,7 +16,7 @@ from tui.widgets.keybar import KeyBar
 from tui.widgets.line_view import Line, Span
 from tui.widgets.page import Page
 
-KEYS_HERE = {"restart", "stop/start", "detach", "help"}
+KEYS_HERE = {"restart", "stop/start", "edit file", "detach", "help"}
 
 
 class DetailsScreen(Screen[None]):
@@ -49,12 +49,23 @@ class DetailsScreen(Screen[None]):
         details = self._model.details
         job = self._model.job(self.job)
         if details is not None and details.job.id == self.job:
-            content = _of_job(job or details.job) + _of_details(details)
+            content = (
+                _of_job(job or details.job)
+                + _of_past(details)
+                + self._of_rings()
+                + _of_file(details)
+            )
         else:
             content = _of_job(job) if job else [Line([Span(" no such job", "bad")])]
             if self._model.details_error:
                 content += [Line(), Line([Span(f" {self._model.details_error}", "bad")])]
         self._page.show(content)
+
+    def _of_rings(self) -> list[Line]:
+        snapshot = self._model.snapshot
+        rings = snapshot.rings if snapshot is not None else []
+        lines = [line for ring in rings for line in _of_ring(ring, self.job)]
+        return [Line(), _heading("Rings"), *(lines or [Line([Span("   none", "dim")])])]
 
     def action_back(self) -> None:
         """To the panels."""
@@ -99,9 +110,27 @@ def _of_job(job: JobStatus) -> list[Line]:
     return lines
 
 
-def _of_details(details: JobDetails) -> list[Line]:
-    lines = [_fact("topics in", ", ".join(details.topics_in) or "none"), Line()]
-    lines.append(_heading("Last errors"))
+def _of_ring(ring: RingStatus, job: str) -> list[Line]:
+    """The ring that a job writes with all who read it, or its own place in another's."""
+    age = " (of an earlier run)" if ring.is_old else ""
+    if ring.producer == job:
+        head = f"   writes {formats.size(ring.capacity)}{age}, head {ring.head}"
+        readers = [(f"     {one.name:<20}", one) for one in ring.consumers]
+        lines = [Line([Span(head)])]
+    else:
+        readers = [
+            (f"   reads {ring.producer}{age}:", one) for one in ring.consumers if one.name == job
+        ]
+        lines = []
+    for text, one in readers:
+        place = f" cursor {one.cursor}, {formats.size(one.lag_bytes)} behind"
+        skipped = f", {one.skipped} skipped" if one.skipped else ""
+        lines.append(Line([Span(text), Span(place + skipped, "warn" if skipped else "plain")]))
+    return lines
+
+
+def _of_past(details: JobDetails) -> list[Line]:
+    lines = [Line(), _heading("Last errors")]
     lines += [Line([Span(f"   {text}", "bad")]) for text in details.last_errors]
     if not details.last_errors:
         lines.append(Line([Span("   none", "dim")]))
@@ -114,8 +143,16 @@ def _of_details(details: JobDetails) -> list[Line]:
         lines.append(Line([Span(text)]))
     if not details.exits:
         lines.append(Line([Span("   never", "dim")]))
+    return lines
+
+
+def _of_file(details: JobDetails) -> list[Line]:
+    lines = [Line(), _heading("Topics that it takes")]
+    lines += [Line([Span(f"   {topic}")]) for topic in details.topics_in or ["none"]]
     lines += [Line(), _heading(details.config_file)]
     lines += [Line([Span(f"   {text}", "dim")]) for text in details.config_text.splitlines()]
+    lines += [Line(), _heading("Environment of the process")]
+    lines += [Line([Span(f"   {text}", "dim")]) for text in details.environment or ["none"]]
     return lines
 
 

@@ -28,6 +28,11 @@ class JobTable(CursorLines):
         row = self._row()
         return row.job.id if row is not None and row.job is not None else None
 
+    @property
+    def chosen_kind(self) -> str:
+        """The kind whose line is under the cursor; empty on a job."""
+        return tree.kind_of(self.key or "")
+
     def prepare(self, width: int) -> None:
         """Which lines there are now."""
         snapshot = self.model.snapshot

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 import pyarrow as pa
 
-from enrgdaq.daq.jobs.benchmark import are_whole, make_words
+from enrgdaq.daq.numbered_words import are_whole, make_words
 
 if TYPE_CHECKING:
     from enrgdaq.trials.bench import BenchPlan

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from enrgdaq.daq.jobs.benchmark import is_whole, make_words, number_words
+from enrgdaq.daq.numbered_words import is_whole, make_words, number_words
 from enrgdaq.trials.bench import BenchPlan, measure
 
 

@@ -4,7 +4,7 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.models import DAQJobStopError
+from enrgdaq.daq.numbered_words import make_words, number_many, number_words
 from enrgdaq.daq.store.journal import replace_file
 from enrgdaq.daq.store.models import (
     DAQJobMessageStorePyArrow,
@@ -21,14 +22,11 @@ from enrgdaq.daq.store.models import (
     StorableDAQJobConfig,
 )
 
-_MIX: Final = 0x9E3779B97F4A7C15
 _WORD: Final = 8  # bytes
 _ROW: Final = 16  # bytes: a number and a value
 _BATCH_BYTES: Final = 1 << 19  # handed in by one publish_many
 _MOST_IN_BATCH: Final = 512
 _GATHERED: Final = 1_000  # rows between two looks at the clock
-
-Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 
 class DAQJobBenchmarkConfig(StorableDAQJobConfig, kw_only=True):
@@ -178,8 +176,7 @@ class DAQJobBenchmark(DAQJob):
         ]
 
         def send(number: int) -> int:
-            words[:, 0] = steps + np.uint64(number)
-            words[:, -1] = words[:, 0] ^ np.uint64(_MIX)
+            number_many(words, steps + np.uint64(number))
             self.publish_many(messages)
             return count
 
@@ -205,32 +202,6 @@ class DAQJobBenchmark(DAQJob):
             return 1
 
         return send
-
-
-def make_words(size: int) -> Words:
-    """A payload of ``size`` bytes, rounded down to whole words: a pattern, not zeros."""
-    return np.arange(size // _WORD, dtype=np.uint64)
-
-
-def number_words(words: Words, number: int) -> None:
-    """Write a message's number into its first word, and what follows from it into its last."""
-    words[0] = number
-    words[-1] = number ^ _MIX
-
-
-def is_whole(words: Words) -> bool:
-    """Whether every word is what the number says: checked by one sum over all of them."""
-    number, inner = int(words[0]), len(words) - 2
-    expected = number + (number ^ _MIX) + inner * (inner + 1) // 2
-    return int(words.sum(dtype=np.uint64)) == expected % 2**64
-
-
-def are_whole(words: Words) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """The same for many payloads, shape (payloads, words)."""
-    numbers, inner = words[:, 0], words.shape[1] - 2
-    expected = numbers + (numbers ^ np.uint64(_MIX)) + np.uint64(inner * (inner + 1) // 2)
-    whole: np.ndarray[Any, np.dtype[np.bool_]] = words.sum(axis=1, dtype=np.uint64) == expected
-    return whole
 
 
 def cpu_seconds() -> float:

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from enrgdaq.daq.jobs.benchmark import are_whole, cpu_seconds, is_whole
+from enrgdaq.daq.jobs.benchmark import cpu_seconds
+from enrgdaq.daq.numbered_words import are_whole, is_whole
 from enrgdaq.daq.store.base import DAQJobStore, DAQJobStoreJobConfig
 from enrgdaq.daq.store.journal import replace_file
 from enrgdaq.daq.store.models import (

@@ -39,17 +39,19 @@ class MessageStream:
         self._report = report
         self._log = log
         self._warned: set[str] = set()
-        self._counted: dict[str, int] = {}
 
     def read(self) -> Iterator[tuple[Source, RingReader, Record, DAQJobMessage]]:
         """What is there now. The record counts as being in hand until the next one is asked for."""
         for source, reader, record in self.inbox.read():
-            if self.is_set_aside(source.uuid, record):
+            if self._set_aside and self.is_set_aside(source.uuid, record):
                 self.put_aside(source.spec.producer, source.uuid, record, CRASHED)
                 continue
             reader.take_in_hand(record)
-            message = self.unpack(source.spec.producer, source.unpack, record)
-            if message is not None:
+            try:
+                message = source.unpack(record)
+            except CodecError as error:
+                self._note_unreadable(source.spec.producer, error)
+            else:
                 self._count(source, record)
                 yield source, reader, record, message
             reader.put_down()
@@ -62,7 +64,7 @@ class MessageStream:
 
     def is_set_aside(self, ring_uuid: str, record: Record) -> bool:
         """Whether this job has crashed at a record too often."""
-        return bool(self._set_aside) and (ring_uuid, record.end) in self._set_aside
+        return (ring_uuid, record.end) in self._set_aside
 
     def unpack(
         self, producer: str, unpack: Callable[[Record], DAQJobMessage], record: Record
@@ -71,16 +73,19 @@ class MessageStream:
         try:
             return unpack(record)
         except CodecError as error:
-            self.unreadable += 1
-            if str(error) not in self._warned:
-                self._warned.add(str(error))
-                self._log.error("message from %s dropped: %s", producer, error)
+            self._note_unreadable(producer, error)
             return None
+
+    def _note_unreadable(self, producer: str, error: CodecError) -> None:
+        self.unreadable += 1
+        if str(error) not in self._warned:
+            self._warned.add(str(error))
+            self._log.error("message from %s dropped: %s", producer, error)
 
     def _count(self, source: Source, record: Record) -> None:
         # Not twice what a store reads again because it could not write it.
-        if record.end > self._counted.get(source.uuid, 0):
-            self._counted[source.uuid] = record.end
+        if record.end > source.counted:
+            source.counted = record.end
             self._counters.took(len(record.payload), record.timestamp_ns, time.time_ns())
 
     def put_aside(self, producer: str, ring_uuid: str, record: Record, reason: str) -> None:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from enrgdaq.daq.models import DAQJobInfo, DAQJobMessage
+from enrgdaq.daq.models import DAQJobInfo
 from enrgdaq.daq.spec import SourceRing
 from enrgdaq.daq.unpacking import Unpacker
 from enrgdaq.models import SupervisorInfo
@@ -28,11 +28,10 @@ class Source:
             unique_id=self.ring.identity.producer,
             supervisor_info=supervisor,
         )
-        self._unpacker = Unpacker(self.uuid, sender, for_store=for_store)
-
-    def unpack(self, record: Record) -> DAQJobMessage:
-        """The message in a record of this ring."""
-        return self._unpacker.unpack(record)
+        self.unpack = Unpacker(self.uuid, sender, for_store=for_store).unpack
+        """Gives the message in a record of this ring."""
+        self.counted = 0
+        """End of the last record that is in the statistics."""
 
     def ready(self) -> RingReader | None:
         """The reader, once the producer has let this job join."""

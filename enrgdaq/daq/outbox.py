@@ -18,8 +18,11 @@ from enrgdaq.transport.bell import BellRinger
 from enrgdaq.transport.ring import RecordKind, RingFile, RingWriter, layout
 from enrgdaq.transport.routes import Routes, load_routes
 
-_SHORTEST_WAIT = 0.0002  # seconds; doubles up to the longest
+# Seconds. A consumer that is only just slower frees room within milliseconds: to look rarely
+# then would leave it without work. One that is stuck is looked at ever more rarely.
+_SHORTEST_WAIT = 0.0001
 _LONGEST_WAIT = 0.005
+_PATIENT_AFTER_NS = 10_000_000
 
 
 StagedMessage = tuple[tuple[str, ...], Payload, int, int]
@@ -214,8 +217,9 @@ class Outbox:
                     raise DAQJobStopError("stopped while it waited for room in its ring")
                 for watchdog in self._watchdogs:
                     watchdog.reset()
-                delay = min(2 * delay, _LONGEST_WAIT)
                 now = time.monotonic_ns()
+                if now - began > _PATIENT_AFTER_NS:
+                    delay = min(2 * delay, _LONGEST_WAIT)
                 if now - counted > 250_000_000:
                     # Shown while it lasts, not only when it is over.
                     self._writer.add_waited(now - counted)

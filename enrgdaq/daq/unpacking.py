@@ -46,7 +46,7 @@ class Unpacker:
                 if len(self._heads) == _KEPT_HEADERS:
                     self._heads.clear()
                 self._heads[record.header] = head
-        message: DAQJobMessage = copy.copy(head)
+        message = copy.copy(head)
         message.id = f"{self._ring_uuid}:{record.sequence}"
         if message.timestamp is None:
             if record.timestamp_ns != self._time[0]:

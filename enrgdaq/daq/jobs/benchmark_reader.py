@@ -116,7 +116,8 @@ class DAQJobBenchmarkReader(DAQJobStore):
 
     def _look_at_table(self, producer: str, message: DAQJobMessageStorePyArrow) -> None:
         table = message.get_table()
-        columns = [column.combine_chunks().to_numpy() for column in table.columns]
+        # One batch, so one chunk; combine_chunks() would copy it.
+        columns = [column.chunk(0).to_numpy() for column in table.columns]
         if table.column_names == ["word"]:
             self._look_at_words(producer, columns[0])
         elif table.column_names == ["same"]:

@@ -69,6 +69,8 @@ class DAQJobStore(DAQJob):
         self.put_aside: Callable[[str], None] = _refuse
         """Puts the message at hand into a file of its own, with a reason, and passes it. A
         store may keep this and call it until the flush after."""
+        self._set_aside: Callable[[str, str, Record, str], None] | None = None
+        self._takes = tuple(self.allowed_message_in_types)
         self._pending = False
         self._pending_bytes = 0
         self._flushed_at = time.monotonic()
@@ -111,10 +113,11 @@ class DAQJobStore(DAQJob):
 
     def handle_message(self, message: DAQJobMessage) -> bool:
         """Keep one message, if it is for this kind of store."""
-        if not super().handle_message(message) or not isinstance(message, DAQJobMessageStore):
-            return False
-        self.store(message)
-        return True
+        if isinstance(message, DAQJobMessageStore) and isinstance(message, self._takes):
+            self.store(message)
+            return True
+        super().handle_message(message)
+        return False
 
     def start(self) -> None:
         """Read, keep, flush, release; until told to stop and, then, until all is drained."""
@@ -122,6 +125,7 @@ class DAQJobStore(DAQJob):
         if not isinstance(host, ProcessHost) or host.stream is None:
             raise TransportError(f"{type(self).__name__} has no rings to read")
         stream = host.stream
+        self._set_aside = stream.put_aside
         # A folder that is in use is no matter of waiting: that ends the job, with the reason.
         self._when_possible(self._take_folder, OSError)
         spooler = self._spooler = self._make_spooler(host, stream)
@@ -172,9 +176,8 @@ class DAQJobStore(DAQJob):
         """Hand one message to :meth:`handle_message`; put it aside when that is its own fault."""
         self.position = Position(ring_uuid, record.end)
         self.sent_ns = record.timestamp_ns
-        stream = self._stream
-        if stream is not None:
-            self.put_aside = functools.partial(stream.put_aside, producer, ring_uuid, record)
+        if self._set_aside is not None:
+            self.put_aside = functools.partial(self._set_aside, producer, ring_uuid, record)
         try:
             self.handle_message(message)
         except (StoreError, pa.ArrowException, UnicodeError, csv.Error) as error:

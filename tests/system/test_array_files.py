@@ -13,9 +13,11 @@ from tests.system.test_lossless import PRODUCER, ROWS
 TABLES = 600
 
 
-def producer(section: str) -> str:
+def producer(section: str, kills: int) -> str:
+    """At full speed, or slow enough to outlast the kills."""
     return f"""
         daq_job_type = "DAQJobNumbers"
+        per_second = {150 if kills else 0}
         tables = {TABLES}
         rows = {ROWS}
         progress = "progress"
@@ -36,7 +38,10 @@ def size(path: Path) -> int:
 @pytest.mark.parametrize("kills", [0, 3])
 def test_hdf5_has_every_row_once(node: Node, kills: int) -> None:
     node.add_code("numbered", PRODUCER)
-    node.add("numbers", producer("hdf5") + 'file_path = "numbers.h5"\ndataset_name = "run/numbers"')
+    node.add(
+        "numbers",
+        producer("hdf5", kills) + 'file_path = "numbers.h5"\ndataset_name = "run/numbers"',
+    )
     node.add("hdf5", 'daq_job_type = "DAQJobStoreHDF5"\nflush_interval_seconds = 0.05')
     node.start(wait_running=False)
     path = node.out / "numbers.h5"
@@ -53,7 +58,9 @@ def test_hdf5_has_every_row_once(node: Node, kills: int) -> None:
 @pytest.mark.parametrize("kills", [0, 3])
 def test_root_has_every_row_once(node: Node, kills: int) -> None:
     node.add_code("numbered", PRODUCER)
-    node.add("numbers", producer("root") + 'file_path = "numbers.root"\ntree_name = "numbers"')
+    node.add(
+        "numbers", producer("root", kills) + 'file_path = "numbers.root"\ntree_name = "numbers"'
+    )
     node.add(
         "root",
         """

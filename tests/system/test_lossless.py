@@ -29,6 +29,7 @@ class NumbersConfig(StorableDAQJobConfig, kw_only=True):
     tables: int
     rows: int
     progress: str
+    per_second: float = 0.0
 
 
 class DAQJobNumbers(DAQJob):
@@ -51,6 +52,8 @@ class DAQJobNumbers(DAQJob):
                 new = progress.with_suffix(".new")
                 new.write_text(str(table + 1))
                 new.rename(progress)
+                if self.config.per_second:
+                    self.sleep(1 / self.config.per_second)
         raise DAQJobStopError("all tables are out")
 """
 

@@ -10,6 +10,7 @@ import random
 import shutil
 import struct
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,10 +147,14 @@ def main() -> int:
     (place / "released").write_bytes(_POSITIONS.pack(0, 0))
     kills = 0
     chance = random.Random(int(seed))
+    # How long a whole life takes here and now, so that kills hit all of it and little else.
+    began = time.monotonic()
+    run_until_killed(Life(place, FORMATS[format_name], int(seed), RECORDS_A_LIFE).live, 60)
+    longest = time.monotonic() - began
     for cycle in range(int(cycles)):
         life = Life(place, FORMATS[format_name], int(seed) + cycle, RECORDS_A_LIFE)
         if how == "random":
-            kills += run_until_killed(life.live, chance.uniform(0.0, 0.15))
+            kills += run_until_killed(life.live, chance.uniform(0.0, longest))
         else:
             kills += run_until_change(life.live, 1 + cycle, tears=how == "tear")
     last = Life(place, FORMATS[format_name], int(seed), RECORDS_A_LIFE)

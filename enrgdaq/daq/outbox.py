@@ -14,6 +14,7 @@ from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
 from enrgdaq.daq.packing import Envelope, PackedMessage, Packer, Payload, split
 from enrgdaq.daq.store.models import DAQJobMessageStore
 from enrgdaq.daq.watchdog import Watchdog
+from enrgdaq.errors import TransportError
 from enrgdaq.transport.bell import BellRinger
 from enrgdaq.transport.ring import RecordKind, RingFile, RingWriter, layout
 from enrgdaq.transport.routes import Routes, load_routes
@@ -75,6 +76,7 @@ class Outbox:
         self._masks: dict[tuple[str, ...], int] = {}
         self._bells: dict[int, str] = {}
         self._staged: list[StagedMessage] = []
+        self._has_slot = False
         self._warn_after = 0.0
         self._unrouted_since = 0
         self._writer = RingWriter(ring, self._look_at_routes)
@@ -84,10 +86,7 @@ class Outbox:
 
         Raises :class:`DAQJobStopError` when told to stop while it waits for room.
         """
-        with self._lock:
-            self._packer.begin_batch()
-            self._stage(message, self._packer.pack(message), time.time_ns())
-            self._show()
+        self.publish_many((message,))
 
     def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
         """Write messages into the ring and show them at once, or as far as there is room.
@@ -95,6 +94,7 @@ class Outbox:
         Raises as :meth:`publish`; a message that cannot be sent ends the batch before it.
         """
         with self._lock:
+            self._check_no_slot()
             now_ns = time.time_ns()
             self._packer.begin_batch()
             try:
@@ -110,6 +110,7 @@ class Outbox:
         """
         self._lock.acquire()
         try:
+            self._check_no_slot()
             self._packer.begin_batch()
             envelope = self._packer.envelope(message)
             space, mask = self._room(message, envelope, length)
@@ -119,7 +120,13 @@ class Outbox:
         payload = Payload(RecordKind.ARROW, length, rows, _is_filled)
         if space is None:
             space = memoryview(bytearray(length))
+        self._has_slot = True
         return RingSlot(space, partial(self._end_slot, envelope, payload, mask))
+
+    def close(self) -> None:
+        """Let go of the ring; idempotent."""
+        self._ringer.close()
+        self._ring.close()
 
     def _end_slot(self, envelope: Envelope, payload: Payload, mask: int, commit: bool) -> None:
         try:
@@ -129,12 +136,15 @@ class Outbox:
                 self._staged.append((topics, payload, start, sequence))
                 self._show()
         finally:
+            self._has_slot = False
             self._lock.release()
 
-    def close(self) -> None:
-        """Let go of the ring; idempotent."""
-        self._ringer.close()
-        self._ring.close()
+    def _check_no_slot(self) -> None:
+        # Other threads wait for the lock; this is the one that fills the slot.
+        if self._has_slot:
+            raise TransportError(
+                "a table is being filled in the ring: leave its reserve block before publishing"
+            )
 
     def _stage(self, message: DAQJobMessage, packed: PackedMessage, now_ns: int) -> None:
         if len(packed.envelope.header) + packed.payload.length <= self._undivided:

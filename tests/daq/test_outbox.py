@@ -1,0 +1,185 @@
+"""Messages into a real ring, and out of it as a store reads them."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from enrgdaq.daq.counters import Counters
+from enrgdaq.daq.inbox import Inbox
+from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
+from enrgdaq.daq.outbox import Outbox
+from enrgdaq.daq.reservation import Reservation, table_layout
+from enrgdaq.daq.spec import SourceRing
+from enrgdaq.daq.store.models import (
+    DAQJobMessageStorePyArrow,
+    DAQJobMessageStoreRaw,
+    DAQJobStoreConfig,
+    DAQJobStoreConfigMemory,
+)
+from enrgdaq.errors import TransportError
+from enrgdaq.models import SupervisorInfo
+from enrgdaq.transport.ring import RingFile, RingIdentity
+from enrgdaq.transport.routes import Consumer, Routes, save_routes
+
+STORE = DAQJobStoreConfig(memory=DAQJobStoreConfigMemory())
+CAPACITY = 1 << 20
+
+
+class Pair:
+    """A producer's outbox and the inbox of the one consumer of its ring."""
+
+    def __init__(self, folder: Path) -> None:
+        identity = RingIdentity(
+            uuid="0" * 32,
+            producer="source",
+            supervisor_id="test",
+            config_path="",
+            out_dir="",
+            capacity=CAPACITY,
+            made_ns=0,
+        )
+        ring = RingFile.create(folder / "ring", identity)
+        ring.attach("memory")
+        bell = folder / "bell"
+        topics = ("store.DAQJobStoreMemory",)
+        consumer = Consumer(name="memory", topics=topics, bell=str(bell))
+        save_routes(folder / "routes", Routes(consumers=(consumer,)))
+        self.stopping = threading.Event()
+        self.announced: list[int] = []
+        self.counters = Counters()
+        self.outbox = Outbox(
+            ring,
+            folder / "routes",
+            self.counters,
+            self.stopping,
+            [],
+            logging.getLogger("test"),
+            lambda staged: self.announced.extend(sequence for *_, sequence in staged),
+        )
+        source = SourceRing(
+            path=str(folder / "ring"), producer="source", producer_type="Test", is_old=False
+        )
+        self.inbox = Inbox(
+            [source], "memory", SupervisorInfo(supervisor_id="test"), bell, for_store=True
+        )
+
+    def received(self) -> list[Any]:
+        """What has come in since the last call, in memory of its own."""
+        messages: list[Any] = []
+        for source, reader, record in self.inbox.read():
+            message = source.unpack(record)
+            if isinstance(message, DAQJobMessageStorePyArrow):
+                message.table = message.copy_table()
+            elif isinstance(message, DAQJobMessageStoreRaw):
+                message.data = bytes(message.data)
+            messages.append(message)
+            reader.commit(record.end)
+        return messages
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    made = Pair(tmp_path)
+    yield made
+    made.outbox.close()
+    made.inbox.close()
+
+
+def raw(number: int, size: int = 100) -> DAQJobMessageStoreRaw:
+    return DAQJobMessageStoreRaw(store_config=STORE, data=number.to_bytes(4, "big") * (size // 4))
+
+
+def test_a_batch_arrives_in_order_with_its_ids(pair: Pair) -> None:
+    messages = [raw(number) for number in range(500)]
+    pair.outbox.publish_many(messages)
+    received = pair.received()
+    assert [message.data for message in received] == [message.data for message in messages]
+    assert [message.id for message in received] == [message.id for message in messages]
+    assert pair.announced == list(range(500))
+    assert pair.counters.messages_out == 500
+    assert pair.counters.bytes_out == 50_000
+
+
+def test_messages_of_several_kinds_keep_their_settings_in_a_batch(pair: Pair) -> None:
+    table = pa.table({"n": [1, 2]})
+    other = DAQJobStoreConfig(memory=DAQJobStoreConfigMemory(), target_local_supervisor=True)
+    sent: list[DAQJobMessage] = [
+        raw(1),
+        DAQJobMessageStorePyArrow(store_config=STORE, table=table),
+        DAQJobMessageStorePyArrow(store_config=STORE, table=table, tag="a"),
+        DAQJobMessageStorePyArrow(store_config=other, table=table, tag="a"),
+        DAQJobMessageStorePyArrow(store_config=STORE, table=table),
+    ]
+    pair.outbox.publish_many(sent)
+    received = pair.received()
+    assert [type(message) for message in received] == [type(message) for message in sent]
+    assert [message.tag for message in received] == [None, None, "a", "a", None]
+    assert [message.store_config for message in received] == [STORE, STORE, STORE, other, STORE]
+
+
+def test_a_settings_object_that_is_changed_between_batches_is_noticed(pair: Pair) -> None:
+    config = DAQJobStoreConfig(memory=DAQJobStoreConfigMemory())
+    message = DAQJobMessageStoreRaw(store_config=config, data=b"x")
+    pair.outbox.publish(message)
+    config.target_local_supervisor = True
+    pair.outbox.publish(message)
+    kept = [message.store_config.target_local_supervisor for message in pair.received()]
+    assert kept == [False, True]
+
+
+def test_a_full_ring_shows_what_is_there_and_a_stop_ends_the_wait(pair: Pair) -> None:
+    pair.stopping.set()
+    with pytest.raises(DAQJobStopError):
+        pair.outbox.publish_many([raw(number, 100_000) for number in range(50)])
+    numbers = [int.from_bytes(message.data[:4], "big") for message in pair.received()]
+    assert numbers == list(range(len(numbers)))
+    assert 5 < len(numbers) < 11
+
+
+def test_a_table_of_more_than_half_the_ring_is_cut_by_rows(pair: Pair) -> None:
+    table = pa.table({"n": np.arange(200_000)})
+    sent = threading.Thread(
+        target=pair.outbox.publish,
+        args=(DAQJobMessageStorePyArrow(store_config=STORE, table=table),),
+    )
+    sent.start()
+    parts: list[pa.Table] = []
+    while sum(part.num_rows for part in parts) < 200_000:
+        parts += [message.table for message in pair.received()]
+    sent.join()
+    assert len(parts) > 1
+    assert pa.concat_tables(parts).equals(table)
+
+
+def reserve(pair: Pair, rows: int) -> Reservation:
+    layout = table_layout({"n": np.int64}, rows)
+    message = DAQJobMessageStorePyArrow(store_config=STORE)
+    return Reservation(pair.outbox.reserve_table(message, layout.size, rows), layout, rows)
+
+
+def test_a_table_is_filled_in_the_ring(pair: Pair) -> None:
+    for begin in range(0, 300_000, 10_000):
+        with reserve(pair, 10_000) as table:
+            table.columns["n"][:] = np.arange(begin, begin + 10_000)
+            assert not pair.received()
+        (message,) = pair.received()
+        assert message.table["n"].to_pylist() == list(range(begin, begin + 10_000))
+
+
+def test_nothing_is_published_into_a_table_that_is_being_filled(pair: Pair) -> None:
+    with reserve(pair, 10) as table:
+        table.columns["n"][:] = 7
+        with pytest.raises(TransportError, match="reserve block"):
+            pair.outbox.publish(raw(1))
+    with pytest.raises(OSError, match="unplugged"), reserve(pair, 10):
+        raise OSError("unplugged")
+    pair.outbox.publish(raw(2))
+    first, second = pair.received()
+    assert first.table["n"].to_pylist() == [7] * 10
+    assert second.data[:4] == (2).to_bytes(4, "big")

@@ -153,7 +153,7 @@ class DAQJob:
         message.daq_job_info = self.info
 
     def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
-        """Send messages in their order, at twice the rate of one :meth:`publish` for each.
+        """Send messages in their order, for two thirds of what a :meth:`publish` each costs.
 
         When this returns none of them can be lost but with the machine. They share the time
         of the call. Raises as :meth:`publish` does; then those before the one that could not

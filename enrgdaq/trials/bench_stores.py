@@ -142,11 +142,21 @@ class RootOutput(Output):
         return {"root": {"file_path": f"{producer}.root", "tree_name": "rows"}}
 
     def table(self, path: Path) -> Any:
-        """See :class:`Output`."""
+        """See :class:`Output`. A long run is in several files, the last perhaps not made yet."""
         import uproot
 
-        with uproot.open(path) as file:
-            return file["rows"].arrays(library="np")
+        from enrgdaq.daq.store.root.finish import outcome
+
+        for roll in path.parent.glob(".*.closed"):
+            outcome(roll)
+        parts = []
+        for file in (path, *path.parent.glob(f"{path.stem}_*.root")):
+            with uproot.open(file) as tree:
+                parts.append(tree["rows"].arrays(library="np"))
+        # Files are numbered as they were finished; the order that counts is within each.
+        parts.sort(key=lambda part: int(part["number"][0]))
+        names = ("number", "value")
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     def writer(
         self, path: Path, table: pa.Table

@@ -30,7 +30,9 @@ def test_every_message_is_read_once(lane: str, hand_in: str) -> None:
     assert 0 < result.p50_us <= result.p99_us <= result.max_us
 
 
-@pytest.mark.parametrize(("store", "lane"), [("csv", "arrow"), ("hdf5", "rows"), ("raw", "raw")])
+@pytest.mark.parametrize(
+    ("store", "lane"), [("csv", "arrow"), ("hdf5", "rows"), ("root", "arrow"), ("raw", "raw")]
+)
 def test_what_a_store_wrote_is_read_back(store: str, lane: str) -> None:
     plan = BenchPlan(payload_bytes=16_000, lane=lane, store=store, seconds=0.3)
     result = measure(plan, lambda text: None)

@@ -160,13 +160,13 @@ class DAQJobStore(DAQJob):
             if self._pending_bytes < look_again:
                 continue
             # A small ring must not cap the rate at one ring per flush interval.
-            if _is_half_held(reader) or self._is_due():
+            if reader.is_half_held or self._is_due():
                 self._flush_and_release()
                 if self._spooler is not None and self._spooler.is_in_use:
                     return
             look_again = self._pending_bytes + reader.ring.capacity // _LOOKS_A_RING
         # Also by what was read past, addressed to others.
-        is_half_held = any(_is_half_held(reader) for reader in self._readers())
+        is_half_held = any(reader.is_half_held for reader in self._readers())
         if self._pending and (is_half_held or self._is_due() or self.stopping):
             self._flush_and_release()
         elif not self._pending:
@@ -323,7 +323,3 @@ class DAQJobStore(DAQJob):
 
 def _refuse(reason: str) -> None:
     raise StoreError(reason)
-
-
-def _is_half_held(reader: RingReader) -> bool:
-    return 2 * reader.held_bytes >= reader.ring.capacity

@@ -139,7 +139,7 @@ class Spooler:
                     _spooled(source.uuid, source.spec.producer, source.spec.producer_type, record)
                 )
                 self._held_bytes += len(record.payload) + len(record.header)
-            is_much = self._held_bytes >= _BLOCK_BYTES or _is_half_held(reader)
+            is_much = self._held_bytes >= _BLOCK_BYTES or reader.is_half_held
             if is_much and not self._move():
                 return
 
@@ -231,10 +231,6 @@ class Spooler:
     def _report(self) -> None:
         self._host.spool_bytes = self.spool.bytes
         self._host.spool_oldest_ns = self.spool.oldest_ns
-
-
-def _is_half_held(reader: RingReader) -> bool:
-    return 2 * reader.held_bytes >= reader.ring.capacity
 
 
 def _spooled(ring_uuid: str, producer: str, producer_type: str, record: Record) -> SpooledRecord:

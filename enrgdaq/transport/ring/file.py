@@ -322,9 +322,8 @@ def full_fence() -> None:
 
     The one order that x86-64 does not keep. A bell needs it on both sides: the producer
     moves the head and then looks who sleeps, the consumer says how far it has looked and then
-    looks at the head. After a copy of megabytes the head waits for microseconds in the
-    processor's store buffer, and one bell in a hundred was missed. A lock is taken with an
-    atomic exchange, which drains that buffer.
+    looks at the head. A lock is taken with an atomic exchange, which drains the processor's
+    store buffer. That a bell was missed for want of it is reasoned, not seen.
     """
     with _FENCE_LOCK:
         pass

@@ -73,6 +73,11 @@ class RingReader:
         """Bytes that this reader has read and not committed."""
         return max(0, self.position - self._begin())
 
+    @property
+    def is_half_held(self) -> bool:
+        """Whether half of the ring waits for this reader to commit."""
+        return 2 * self.held_bytes >= self._capacity
+
     def read(self) -> Iterator[Record]:
         """Records addressed to this row, up to the head as it is now.
 

@@ -10,8 +10,13 @@ from typing import Final
 import msgspec
 
 from enrgdaq import __version__
+from enrgdaq import verify as verify_command
+from enrgdaq.control.attaching import add_attach_option, add_key_options, remote_address
 from enrgdaq.control.client import ControlClient
 from enrgdaq.errors import ConfigurationError, ControlError, EnrgdaqError, NotRunningError
+from enrgdaq.keys import KeyFolder
+from enrgdaq.keys import command as keys_command
+from enrgdaq.trials import bench_command
 from enrgdaq.trials.chaos import command as chaos_command
 
 EXIT_WRONG_CONFIGURATION: Final = 2
@@ -85,20 +90,24 @@ def _parser() -> argparse.ArgumentParser:
         name: str, run: Callable[[argparse.Namespace], int], text: str
     ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        command.add_argument(
-            "--daq-job-config-path",
-            type=Path,
-            default=Path("configs"),
-            metavar="DIR",
-            help="folder with supervisor.toml and one TOML file per job (default: configs)",
-        )
+        _add_folder(command)
         command.set_defaults(run=run)
+        return command
+
+    def ask(
+        name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        """A command to a running supervisor, here or elsewhere."""
+        command = add(name, run, text)
+        elsewhere = command.add_argument_group("a supervisor on another host")
+        add_attach_option(elsewhere, "its address, see docs/many-machines.md (port: 1638)")
+        add_key_options(elsewhere)
         return command
 
     run = add("run", _run, "start the supervisor here and log to stderr; Ctrl-C stops in order")
     run.add_argument("--quiet", action="store_true", help="log to the file only")
     add("check", _check, "check all configuration files and start nothing")
-    status = add("status", _status, "show jobs, topics and rings of the running supervisor")
+    status = ask("status", _status, "show jobs, topics and rings of the running supervisor")
     status.add_argument("--json", action="store_true", help="one JSON object on one line")
     status.add_argument("--watch", action="store_true", help="again every second, until Ctrl-C")
     for name, command, text in (
@@ -106,64 +115,40 @@ def _parser() -> argparse.ArgumentParser:
         ("stop", _stop, "stop a job and leave it stopped"),
         ("start", _start, "start a job that is stopped or failed"),
     ):
-        add(name, command, text).add_argument("job", help="the job's id: its file without .toml")
-    reload = add("reload", _reload, "restart a job with its file as it is now, if that is right")
+        ask(name, command, text).add_argument("job", help="the job's id: its file without .toml")
+    reload = ask("reload", _reload, "restart a job with its file as it is now, if that is right")
     reload.add_argument("job", help="the job's id: its file without .toml")
-    more = add("add", _add, "start a job from one more file, checked first")
+    more = ask("add", _add, "start a job from one more file, checked first")
     more.add_argument("file", type=Path, help="in the folder of configs, or copied there")
-    events = add("events", _events, "print who did what when: commands, crashes, alarms")
+    events = ask("events", _events, "print who did what when: commands, crashes, alarms")
     events.add_argument("--lines", "-n", type=int, default=50, help="how many (default: 50)")
-    add("shutdown", _shutdown, "stop acquisition in order and end the supervisor")
-    logs = add("logs", _logs, "print the newest log lines")
+    ask("shutdown", _shutdown, "stop acquisition in order and end the supervisor")
+    logs = ask("logs", _logs, "print the newest log lines")
     logs.add_argument("job", nargs="?", help="only this job's lines")
     logs.add_argument("--follow", "-f", action="store_true", help="and those that come")
     logs.add_argument("--lines", "-n", type=int, default=50, help="how many (default: 50)")
+    metrics = ask("metrics", _metrics, "serve figures for Prometheus, until Ctrl-C")
+    metrics.add_argument("--host", default="127.0.0.1", help="to listen on (default: 127.0.0.1)")
+    metrics.add_argument("--port", type=int, default=9638, help="(default: 9638)")
     types = add("job-types", _job_types, "list the job types, or explain the keys of one")
     types.add_argument("name", nargs="?", help="a job type")
     types.add_argument("--toml", action="store_true", help="a commented file to start from")
-    bench = add("bench", _bench, "measure how fast the real system is on this machine")
-    bench.add_argument(
-        "--payload-bytes",
-        type=int,
-        nargs="+",
-        default=[1_600, 160_000, 8_000_000],
-        metavar="N",
-        help="message sizes (default: 1600 160000 8000000)",
-    )
-    bench.add_argument("--lane", choices=["arrow", "raw", "rows"], default="arrow")
-    bench.add_argument("--producers", type=int, default=1)
-    bench.add_argument("--consumers", type=int, default=1)
-    bench.add_argument(
-        "--seconds", type=float, default=5.0, help="sending time of each (default: 5)"
-    )
-    bench.add_argument(
-        "--rate", type=float, default=0.0, help="messages per second of a producer; 0: all it can"
-    )
-    bench.add_argument(
-        "--hand-in",
-        choices=["publish", "many", "gather", "reserve"],
-        default="publish",
-        help="how the producer hands in: message by message; many at once (raw); rows that are"
-        " gathered (rows); filled in the ring itself (arrow)",
-    )
-    bench.add_argument(
-        "--store",
-        choices=["memory", "csv", "hdf5", "root", "raw"],
-        default="memory",
-        help="memory: a reader that checks every word; the others write files, which are read"
-        " back and compared with their library used alone",
-    )
-    bench.add_argument(
-        "--ring-mb",
-        type=int,
-        default=0,
-        metavar="N",
-        help="size of each producer's ring, MiB (default: twice the payload, at least 16)",
-    )
-    bench.add_argument("--json", action="store_true", help="one JSON object a line")
+    bench = commands.add_parser("bench", help=bench_command.HELP)
+    bench_command.add_options(bench)
+    bench.set_defaults(run=bench_command.run)
     chaos = commands.add_parser("chaos", help="break a real system and count its rows")
     chaos_command.add_options(chaos)
     chaos.set_defaults(run=chaos_command.run)
+    keys = commands.add_parser(
+        "keys",
+        help="make keys for TCP, and say who may come in with which role",
+        description=keys_command.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for action in keys_command.add_options(keys):
+        _add_folder(action)
+        action.set_defaults(run=_keys)
+    verify_command.add_command(commands)
     rings = add("rings", _rings, "list ring files that a stopped supervisor left, or discard one")
     rings.add_argument("action", choices=["list", "discard"])
     rings.add_argument("file", nargs="?", type=Path, help="for discard: the file to remove")
@@ -199,6 +184,9 @@ def _client(options: argparse.Namespace) -> ControlClient:
     """The running supervisor. Raises :class:`NotRunningError` when there is none."""
     from enrgdaq.supervisor.background import find_running
 
+    remote = remote_address(options, lambda: _open_keys(options))
+    if remote is not None:
+        return ControlClient(remote, program="enrgdaq")
     found = find_running(options.daq_job_config_path)
     if found is None:
         raise NotRunningError(
@@ -270,7 +258,8 @@ def _add(options: argparse.Namespace) -> int:
         folder = Path(client.snapshot().supervisor.config_path)
         try:
             # One that lies elsewhere is sent along, and written once it was found to be right.
-            is_elsewhere = file.exists() and file.resolve().parent != folder
+            is_here = not options.attach and file.resolve().parent == folder
+            is_elsewhere = file.exists() and not is_here
             text = file.read_bytes().decode("utf-8-sig") if is_elsewhere else None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{file}: cannot be read: {error}") from error
@@ -309,19 +298,30 @@ def _shutdown(options: argparse.Namespace) -> int:
     from enrgdaq.supervisor.background import find_running
 
     with _client(options) as client:
-        # Its lock is the last thing that a supervisor gives back.
-        lock = client.socket_path.with_name("supervisor.lock")
         print(client.shutdown())
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if find_running(options.daq_job_config_path) is None and not lock.exists():
+        address = client.address
+        if isinstance(address, Path):
+            # Its lock is the last thing that a supervisor gives back.
+            lock = address.with_name("supervisor.lock")
+
+        def has_ended() -> bool:
+            try:
+                if isinstance(address, Path):
+                    return find_running(options.daq_job_config_path) is None and not lock.exists()
+                client.snapshot()
+            except NotRunningError:
+                return True
+            except ControlError:
+                # It closes its socket at this very moment; look again.
+                return False
+            return False
+
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if has_ended():
                 print("stopped")
                 return 0
-        except ControlError:
-            # It closes its socket at this very moment; look again.
-            continue
-        time.sleep(0.05)
+            time.sleep(0.05)
     print("still stopping after 60 s", file=sys.stderr)
     return 1
 
@@ -344,6 +344,16 @@ def _logs(options: argparse.Namespace) -> int:
             answer = client.logs(after=last, limit=5000, job=options.job)
 
 
+def _metrics(options: argparse.Namespace) -> int:
+    from enrgdaq.metrics.serve import MetricsServer
+
+    with _client(options) as client:
+        server = MetricsServer(client, options.host, options.port)
+        print(f"serving {server.url}", flush=True)
+        server.wait()
+    return 0
+
+
 def _job_types(options: argparse.Namespace) -> int:
     from enrgdaq.daq.registry import Registry, load_class
     from enrgdaq.display import job_type_template, job_type_text
@@ -359,31 +369,28 @@ def _job_types(options: argparse.Namespace) -> int:
     return 0
 
 
-def _bench(options: argparse.Namespace) -> int:
-    from enrgdaq.trials.bench import BenchPlan, as_json, measure, say_on_terminal, table_lines
+def _add_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--daq-job-config-path",
+        type=Path,
+        default=Path("configs"),
+        metavar="DIR",
+        help="folder with supervisor.toml and one TOML file per job (default: configs)",
+    )
 
-    results = []
-    for payload_bytes in options.payload_bytes:
-        plan = BenchPlan(
-            payload_bytes=payload_bytes,
-            lane=options.lane,
-            producers=options.producers,
-            consumers=options.consumers,
-            seconds=options.seconds,
-            rate=options.rate,
-            hand_in=options.hand_in,
-            store=options.store,
-            ring_size_mb=options.ring_mb,
-        )
-        results.append(measure(plan, say_on_terminal))
-        if options.json:
-            print(as_json(results[-1]), flush=True)
-    say_on_terminal("")
-    if not options.json:
-        say_on_terminal("\r")
-        print("\n".join(table_lines(results)))
-    wrong = sum(r.lost + r.duplicated + r.out_of_order + r.corrupted for r in results)
-    return 1 if wrong else 0
+
+def _open_keys(options: argparse.Namespace) -> KeyFolder:
+    from enrgdaq.supervisor.config import supervisor_of
+    from enrgdaq.supervisor.exposure import keys_of
+
+    config: Path = options.daq_job_config_path
+    return keys_of(config, supervisor_of(config))
+
+
+def _keys(options: argparse.Namespace) -> int:
+    for line in keys_command.run(options, _open_keys(options)):
+        print(line)
+    return 0
 
 
 def _rings(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from enrgdaq.control.protocol import Event, JobStatus, Snapshot
+from enrgdaq.control.protocol import Event, JobStatus, RemoteStatus, Snapshot
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.config_check import describe_type, metas_of, struct_in
 from enrgdaq.errors import EnrgdaqError
@@ -23,6 +23,7 @@ def status_text(snapshot: Snapshot) -> str:
         f" {number(node.rate_messages)} msg/s, {size(node.rate_bytes)}/s,"
         f" up {duration(node.now - node.started)}, disk free {size(node.disk_free_bytes)}",
         *(f"  ! {problem}" for problem in node.problems),
+        *([_remote_line(node.remote)] if node.remote else []),
         "",
         *table(
             ["JOB", "TYPE", "STATE", "IN/S", "OUT/S", "AGE", "QUEUED", "WAITED", "RST", "LOST"],
@@ -48,6 +49,14 @@ def status_text(snapshot: Snapshot) -> str:
             ),
         ]
     return "\n".join(lines)
+
+
+def _remote_line(remote: RemoteStatus) -> str:
+    keys = "INSECURE: whoever reaches it commands this node" if remote.is_insecure else "by key"
+    return (
+        f"  control at {remote.endpoint}, {keys}; {remote.connections} connections,"
+        f" {remote.refused} refused, {remote.rejected} messages not understood"
+    )
 
 
 def _job_cells(job: JobStatus) -> list[str]:
@@ -229,6 +238,7 @@ def event_text(event: Event) -> str:
     """One line of the audit trail: when, what, to which job, why, by whom; UTC."""
     moment = dt.datetime.fromtimestamp(event.time, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     by = f"by {event.user} on {event.terminal or 'no terminal'}" if event.user else ""
+    by += f" at {event.address}" if event.address else ""
     return "  ".join(part for part in (moment, event.what, event.job, event.text, by) if part)
 
 

@@ -13,6 +13,10 @@ class ConfigurationError(EnrgdaqError):
     """A configuration cannot be used; nothing was started."""
 
 
+class NoKeyError(ConfigurationError):
+    """A TCP endpoint has no key to prove who it is."""
+
+
 class TransportError(EnrgdaqError):
     """A ring, a bell, the broker or a message cannot do what was asked."""
 

@@ -38,9 +38,16 @@ class SupervisorInfo(Struct, kw_only=True, forbid_unknown_fields=True):
 class SupervisorCNCConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     """Remote command and control."""
 
-    is_server: bool = False
-    server_host: str = "127.0.0.1"
-    server_port: Annotated[int, Meta(ge=1, le=65535)] = 1638
+    is_server: Annotated[
+        bool, Meta(description="listen on TCP for consoles and commands that have a key")
+    ] = False
+    server_host: Annotated[
+        str, Meta(description="address to listen on; 0.0.0.0 for all of this host")
+    ] = "127.0.0.1"
+    server_port: Annotated[int, Meta(ge=1, le=65535, description="port to listen on")] = 1638
+    insecure: Annotated[
+        bool, Meta(description="ask nobody for a key: whoever reaches the port commands the node")
+    ] = False
     rest_api_enabled: bool = False
     rest_api_host: str = "127.0.0.1"
     rest_api_port: Annotated[int, Meta(ge=1, le=65535)] = 8000
@@ -93,6 +100,9 @@ class SupervisorConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     out_dir: Annotated[
         str, Meta(description="folder for stats.csv, stats_remote.csv, logs and state")
     ] = "out"
+    keys_dir: Annotated[
+        str, Meta(description="folder of the keys for TCP, beside supervisor.toml")
+    ] = "keys"
     control_group: Annotated[
         str | None,
         Meta(description="Unix group whose members may attach to this supervisor and command it"),

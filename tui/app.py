@@ -1,7 +1,7 @@
 """The interface: puts news into the model, has panels redrawn, and turns keys into commands."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,13 +14,22 @@ from textual.widget import Widget
 from enrgdaq.control.protocol import Event, JobStatus
 from tui.commands import CHANGING, Scope, bindings
 from tui.contact import Contact
-from tui.decisions import Intent, Order, Plan, held_bytes, plan, plan_group, still_fits
+from tui.decisions import (
+    Intent,
+    Order,
+    Plan,
+    facts_of_all,
+    plan,
+    plan_group,
+    plan_shutdown,
+    still_fits,
+)
 from tui.editing import Editor, run_editor
 from tui.file_changes import FileChanges
-from tui.formats import number, size
-from tui.link import Command, Link, News, Result
+from tui.link import Link
 from tui.model import Model
 from tui.narrow import narrowed
+from tui.news import Command, News, Result
 from tui.outcome import Outcome
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.details import DetailsScreen
@@ -195,14 +204,11 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
             self._offer_to_quit()
             return
         node = snapshot.supervisor
-        facts = f"{node.jobs_running} jobs run, {number(node.rate_messages)} msg/s are taken"
-        waiting = sum(held_bytes(job.id, snapshot) for job in snapshot.jobs)
-        facts += f", {size(waiting)} wait in the rings." if waiting else "."
         choices = [(Outcome.DETACHED, "Leave it running")]
         # What is on its way to its end cannot be stopped once more.
         if not self.model.readonly and node.state != "stopping":
             choices.append((Outcome.STOPPED, "Stop acquisition"))
-        self.push_screen(LeaveScreen(f"Leave {node.id}?", facts, choices), self._leave)
+        self._offer(f"Leave {node.id}?", facts_of_all(snapshot), choices)
 
     def action_toggle_theme(self) -> None:
         """Light or dark."""
@@ -230,17 +236,20 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def _offer_to_quit(self) -> None:
         self._said_gone = True
-        screen = LeaveScreen(
-            "No supervisor answers",
-            self.model.reason or "Nothing has been heard of it yet.",
-            [(Outcome.GONE, "Quit")],
-        )
+        reason = self.model.reason or "Nothing has been heard of it yet."
+        self._offer("No supervisor answers", [reason], [(Outcome.GONE, "Quit")])
+
+    def _offer(
+        self, heading: str, facts: Sequence[str], choices: list[tuple[Outcome, str]]
+    ) -> None:
+        screen = LeaveScreen(self.model, heading, facts, choices, self._clock)
         self.push_screen(screen, self._leave)
 
     def _leave(self, outcome: Outcome | None) -> None:
+        snapshot = self.model.snapshot
         if outcome is Outcome.STOPPED:
-            self.link.send(Command(Order.SHUTDOWN))
-            self._wait_for_the_end()
+            if snapshot is not None and self._may_command(""):
+                self._confirm(plan_shutdown(snapshot))
         elif outcome is not None:
             self.exit(outcome)
 
@@ -294,6 +303,10 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
         changed = still_fits(planned, snapshot) if snapshot else "nothing is known"
         if self.model.is_old or changed:
             self._say(f"not done: {changed or 'what is shown is old'}", "warn")
+            return
+        if planned.order is Order.SHUTDOWN:
+            self.link.send(Command(Order.SHUTDOWN, given=self._clock()))
+            self._wait_for_the_end()
             return
         self._say(f"{planned.job}: {planned.order.value} ...", "plain")
         self._send(Command(planned.order, planned.job, self._clock(), planned.jobs))
@@ -364,7 +377,6 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def _redraw(self) -> None:
         for screen in self.screen_stack:
-            screen.set_class(self.model.is_old, "-old")
             if isinstance(screen, DetailsScreen):
                 screen.show()
         for view in self._everywhere(LineView):

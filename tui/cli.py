@@ -7,9 +7,15 @@ any thread; without an interface Textual is never imported.
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import enrgdaq
-from enrgdaq.errors import ConfigurationError, EnrgdaqError
+from enrgdaq.control.attaching import add_attach_option, add_key_options, remote_address
+from enrgdaq.errors import ConfigurationError, EnrgdaqError, NotRunningError
+
+if TYPE_CHECKING:
+    from enrgdaq.control.address import RemoteAddress
+    from enrgdaq.keys import KeyFolder
 
 DEFAULT_CONFIGS = Path("configs/")
 
@@ -32,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         if options.no_ui:
             return _headless(config)
         if options.export_svg is None and not _has_terminal():
-            if options.attach or options.readonly:
+            if options.attach is not None or options.readonly:
                 _complain("the interface needs a terminal, and there is none to attach from")
                 return BAD_CONFIGURATION
             _complain("no terminal: acquisition runs without the interface")
@@ -60,13 +66,16 @@ def _headless(config: Path) -> int:
 def _console(options: argparse.Namespace, config: Path) -> int:
     from enrgdaq.supervisor.background import ensure_running, find_running
 
-    if options.attach or options.readonly:
+    remote = remote_address(options, lambda: _open_keys(config))
+    if remote is not None:
+        return _remote_console(options, remote)
+    if options.attach is not None or options.readonly:
         attachment = find_running(config)
         if attachment is None:
             _complain(f"no supervisor runs for {config}: nothing to attach to")
             return NOT_RUNNING
     else:
-        attachment = ensure_running(config)
+        attachment = ensure_running(config, meanwhile=_load_interface)
 
     from tui import session
 
@@ -81,11 +90,48 @@ def _console(options: argparse.Namespace, config: Path) -> int:
     ending = session.run(
         attachment.socket_path,
         readonly=options.readonly,
+        is_ours=attachment.started,
         refresh_seconds=options.refresh_seconds,
         theme=options.theme,
     )
     print(_farewell(ending.outcome.value, ending.supervisor, config, attachment.log_path))
     return ending.code
+
+
+def _open_keys(config: Path) -> "KeyFolder":
+    from enrgdaq.supervisor.config import supervisor_of
+    from enrgdaq.supervisor.exposure import keys_of
+
+    return keys_of(config, supervisor_of(config))
+
+
+def _remote_console(options: argparse.Namespace, address: "RemoteAddress") -> int:
+    from enrgdaq.control.client import ControlClient
+
+    # Before the interface: a refusal is better read on the plain terminal.
+    try:
+        with ControlClient(address, program="attach") as client:
+            name = client.snapshot().supervisor.id
+    except NotRunningError as error:
+        _complain(str(error))
+        return NOT_RUNNING
+
+    from tui import session
+
+    ending = session.run(
+        address,
+        readonly=options.readonly,
+        is_ours=False,
+        refresh_seconds=options.refresh_seconds,
+        theme=options.theme,
+    )
+    print(f"Left {ending.supervisor or name} at {address}: {ending.outcome.value}.")
+    return ending.code
+
+
+def _load_interface() -> None:
+    # Takes as long as the supervisor takes to come up.
+    import tui.session  # noqa: F401
 
 
 def _farewell(outcome: str, supervisor: str, config: Path, log_path: Path) -> str:
@@ -121,11 +167,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="run acquisition in the foreground, without the interface",
     )
-    how.add_argument(
-        "--attach",
-        action="store_true",
-        help="only attach to acquisition that runs; start nothing",
+    add_attach_option(
+        how,
+        "only attach to acquisition that runs, here or at an address (port: 1638); start nothing",
+        bare=True,
     )
+    add_key_options(parser)
     parser.add_argument(
         "--readonly",
         action="store_true",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from enrgdaq.control.protocol import JobStatus, Snapshot
+from enrgdaq.control.protocol import JobStatus, RingStatus, Snapshot
 from tui.formats import number, size
 from tui.tree import KINDS
 
@@ -58,7 +58,7 @@ class Plan:
     processes: tuple[tuple[str, int | None], ...]
     """Each job with its process."""
     question: str
-    facts: str
+    facts: tuple[str, ...]
     consequence: str
 
     @property
@@ -104,9 +104,32 @@ def plan_group(kind: str, snapshot: Snapshot) -> Plan | str:
         job=kind,
         processes=tuple((one.id, one.pid) for one in group),
         question=f"Restart all {len(group)} {KINDS.get(kind, kind)}?",
-        facts=f"they take {number(taken)} and give {number(given)} msg/s",
+        facts=(f"they take {number(taken)} and give {number(given)} msg/s",),
         consequence=f"{names}. {_MEANWHILE.get(kind, '')}",
     )
+
+
+def plan_shutdown(snapshot: Snapshot) -> Plan | str:
+    """The end of acquisition, or the reason why it makes no sense."""
+    node = snapshot.supervisor
+    if node.state == "stopping":
+        return "acquisition is being stopped"
+    return Plan(
+        order=Order.SHUTDOWN,
+        job=node.id,
+        processes=(),
+        question=f"Stop acquisition of {node.id}?",
+        facts=facts_of_all(snapshot),
+        consequence="Nothing is taken until somebody starts it. Stores write what they are owed.",
+    )
+
+
+def facts_of_all(snapshot: Snapshot) -> tuple[str, ...]:
+    """What acquisition does at this moment."""
+    node = snapshot.supervisor
+    facts = [f"{node.jobs_running} jobs run", f"{number(node.rate_messages)} msg/s are taken"]
+    held = _amount([(ring, _furthest_behind(ring)) for ring in snapshot.rings])
+    return (*facts, *([f"{held} wait in the rings"] if held else []))
 
 
 def still_fits(planned: Plan, snapshot: Snapshot) -> str:
@@ -130,30 +153,55 @@ def _may_still(order: Order, job: JobStatus, snapshot: Snapshot) -> bool:
     return any(isinstance(now, Plan) and now.order is order for now in plans)
 
 
-def held_bytes(job: str, snapshot: Snapshot) -> int:
-    """What a job's own ring still holds for whoever is furthest behind."""
-    return max(
-        (
-            consumer.lag_bytes
+def held_by(job: str, snapshot: Snapshot) -> str:
+    """What a job's own ring holds for whoever is furthest behind; empty if nothing."""
+    rings = [ring for ring in snapshot.rings if ring.producer == job]
+    return _amount([(ring, _furthest_behind(ring)) for ring in rings])
+
+
+def waiting_for(job: str, snapshot: Snapshot) -> str:
+    """What waits in all rings for a job; empty if nothing."""
+    return _amount(
+        [
+            (ring, one.lag_bytes)
             for ring in snapshot.rings
-            if ring.producer == job
-            for consumer in ring.consumers
-        ),
-        default=0,
+            for one in ring.consumers
+            if one.name == job
+        ]
     )
 
 
-def _facts(job: JobStatus, snapshot: Snapshot) -> str:
+def _furthest_behind(ring: RingStatus) -> int:
+    return max((one.lag_bytes for one in ring.consumers), default=0)
+
+
+def _amount(held: list[tuple[RingStatus, int]]) -> str:
+    """Rows where messages have them, else messages, and bytes. The first two are estimates."""
+    held = [(ring, part) for ring, part in held if part]
+    total = size(sum(part for _, part in held))
+    if not held:
+        return ""
+    for unit, averages in (
+        ("rows", [ring.row_bytes for ring, _ in held]),
+        ("messages", [ring.message_bytes for ring, _ in held]),
+    ):
+        if all(averages):
+            count = sum(part / each for (_, part), each in zip(held, averages, strict=True))
+            return f"about {number(max(1.0, count))} {unit}, {total}"
+    return total
+
+
+def _facts(job: JobStatus, snapshot: Snapshot) -> tuple[str, ...]:
     parts = [f"pid {job.pid}" if job.pid is not None else job.state]
     if job.rate_in:
         parts.append(f"takes {number(job.rate_in)} msg/s, {size(job.rate_bytes_in)}/s")
     if job.rate_out:
         parts.append(f"gives {number(job.rate_out)} msg/s, {size(job.rate_bytes_out)}/s")
-    if job.queued_bytes:
-        parts.append(f"{size(job.queued_bytes)} wait for it")
-    held = held_bytes(job.id, snapshot)
+    waiting, held = waiting_for(job.id, snapshot), held_by(job.id, snapshot)
+    if waiting:
+        parts.append(f"{waiting} wait for it")
     if held:
-        parts.append(f"its ring holds {size(held)}")
+        parts.append(f"its ring holds {held}")
     if job.pid is None and job.exit_reason:
         parts.append(job.exit_reason)
-    return "  ".join(parts)
+    return tuple(parts)

@@ -8,8 +8,8 @@ from typing import Any
 from enrgdaq.control.protocol import JobStatus, Snapshot
 from tui.decisions import Order
 from tui.editing import Edit, EditError, Editor, difference, edited, read_file, waiting_files
-from tui.link import Command, Result
 from tui.model import Model
+from tui.news import Command, Result
 from tui.screens.prompt import PromptScreen
 from tui.screens.review import Answer, ReviewScreen
 

@@ -1,83 +1,11 @@
-"""The last hour of every topic's rate, and how it becomes columns of a graph."""
+"""How the last hour of a rate becomes columns of a graph."""
 
 import math
-from array import array
-from collections.abc import Iterable
 
-FINE_SECONDS, COARSE_SECONDS = 1.0, 10.0
-SLOTS = 361
+from enrgdaq.control.history import COARSE_SECONDS, FINE_SECONDS, SLOTS
+
 GAP_SECONDS = 3.0
 """A figure stands for this long; after it the rate is unknown."""
-
-_UNKNOWN = math.nan
-
-
-class Track:
-    """The highest value in each of the last ``SLOTS`` spans of ``slot`` seconds: 1.4 kB."""
-
-    def __init__(self, slot: float) -> None:
-        self._slot = slot
-        self._values = array("f", [_UNKNOWN]) * SLOTS
-        self._newest = 0
-
-    def add(self, time: float, value: float) -> None:
-        """Note a value. A clock that was set back takes away what is later than it."""
-        number = int(time // self._slot)
-        passed = number - self._newest
-        if passed:
-            first = min(number, self._newest) + 1
-            for skipped in range(first, first + min(abs(passed), SLOTS)):
-                self._values[skipped % SLOTS] = _UNKNOWN
-            self._newest = number
-        before = self._values[number % SLOTS]
-        if not before >= value:
-            self._values[number % SLOTS] = value
-
-    def points(self, since: float, until: float) -> list[tuple[float, float]]:
-        """(time, value) of the slots in this time that are known, oldest first."""
-        first = max(int(since // self._slot), self._newest - SLOTS + 1)
-        last = min(int(until // self._slot), self._newest)
-        return [
-            (number * self._slot, value)
-            for number in range(first, last + 1)
-            if not math.isnan(value := self._values[number % SLOTS])
-        ]
-
-
-class History:
-    """Rates per topic, bounded in time and size. Topics that are not reported are dropped."""
-
-    def __init__(self) -> None:
-        self._tracks: dict[str, tuple[Track, Track, Track, Track]] = {}
-
-    def add(self, time: float, rates: Iterable[tuple[str, float, float]]) -> None:
-        """Note (topic, messages per second, bytes per second) of one snapshot."""
-        reported = set()
-        for topic, messages, size in rates:
-            reported.add(topic)
-            if topic not in self._tracks:
-                self._tracks[topic] = (
-                    *(Track(FINE_SECONDS), Track(FINE_SECONDS)),
-                    *(Track(COARSE_SECONDS), Track(COARSE_SECONDS)),
-                )
-            fine_messages, fine_size, coarse_messages, coarse_size = self._tracks[topic]
-            fine_messages.add(time, messages)
-            fine_size.add(time, size)
-            coarse_messages.add(time, messages)
-            coarse_size.add(time, size)
-        for topic in self._tracks.keys() - reported:
-            del self._tracks[topic]
-
-    def points(
-        self, topic: str, now: float, seconds: float, *, is_bytes: bool
-    ) -> list[tuple[float, float]]:
-        """(time, rate) of the last ``seconds`` before ``now``, oldest first."""
-        tracks = self._tracks.get(topic)
-        if tracks is None:
-            return []
-        is_coarse = seconds > FINE_SECONDS * (SLOTS - 1)
-        track = tracks[2 * is_coarse + is_bytes]
-        return track.points(now - seconds, now)
 
 
 def hold_seconds(seconds: float) -> float:

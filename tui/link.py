@@ -10,75 +10,25 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from enrgdaq.control.address import Address
 from enrgdaq.control.client import ControlClient
-from enrgdaq.control.protocol import CONSOLE, Event, JobDetails, Level, LogLine, Logs, Snapshot
+from enrgdaq.control.history import ALL_TOPICS
+from enrgdaq.control.protocol import CONSOLE, LONGEST_TOPIC, Logs, Snapshot
 from enrgdaq.errors import ControlError, ControlTimeoutError, NotRunningError
 from tui.contact import Contact
 from tui.decisions import Order
+from tui.history import GAP_SECONDS
 from tui.incoming import cleaned, cleaned_details, named
+from tui.news import Command, LogWish, News, Result
 from tui.text import clean, clean_lines
 
 LINES_PER_PULL = 500
+HISTORIES_PER_PULL = 40
+"""At most 6 kB each; those of the busiest topics come first."""
 _SLOW = {Order.CHECK, Order.RELOAD, Order.ADD}
 """What imports user's code before it is answered."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """An order, the job's name as it is shown, and when it was given (monotonic seconds).
-
-    ``jobs``: the names of a group. ``file``, ``text``, ``before``: what a job is to be made of,
-    see :class:`enrgdaq.control.protocol.ReloadJob`.
-    """
-
-    order: Order
-    job: str = ""
-    given: float = 0.0
-    jobs: tuple[str, ...] = ()
-    file: str = ""
-    text: str | None = None
-    before: str | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a command."""
-
-    command: Command
-    ok: bool
-    text: str
-
-
-@dataclass
-class News:
-    """What came in since the interface last looked."""
-
-    contact: Contact = Contact.WAITING
-    reason: str = ""
-    answered_at: float | None = None
-    snapshot: Snapshot | None = None
-    is_new_run: bool = False
-    """The supervisor is another one than before: what was kept of its log no longer counts."""
-    lines: list[LogLine] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    skipped: int = 0
-    """Lines between the last one shown and ``lines`` that were not fetched."""
-    is_new_log: bool = False
-    """Other lines are wanted than before; those that were kept no longer count."""
-    details: JobDetails | None = None
-    details_error: str = ""
-    results: list[Result] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class LogWish:
-    """Which lines of the log are fetched: of one job (empty: of all), from this level on."""
-
-    job: str = ""
-    level: Level = "DEBUG"
 
 
 class Link:
@@ -89,14 +39,14 @@ class Link:
 
     def __init__(
         self,
-        socket_path: Path,
+        address: Address,
         *,
         refresh_seconds: float = 0.5,
         answer_seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
         between: Callable[[], None] = lambda: None,
     ) -> None:
-        self._socket_path = socket_path
+        self._address = address
         self._refresh_seconds = refresh_seconds
         self._answer_seconds = answer_seconds
         self._clock = clock
@@ -113,6 +63,8 @@ class Link:
         self._last_line = -1
         self._last_event = -1
         self._run = (0, 0.0)
+        self._without_history: list[str] = []
+        self._answered_at: float | None = None
         self._errands: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self.me = ("", "")
         """Our account and terminal, as they stand in the audit trail."""
@@ -157,7 +109,7 @@ class Link:
 
     def _work(self) -> None:
         with ControlClient(
-            self._socket_path, program=CONSOLE, timeout_seconds=self._answer_seconds
+            self._address, program=CONSOLE, timeout_seconds=self._answer_seconds
         ) as client:
             self.me = client.identity
             ask_at = 0.0
@@ -188,7 +140,7 @@ class Link:
         return results
 
     def _run_errand(self, command: Command) -> None:
-        with ControlClient(self._socket_path, program=CONSOLE) as client:
+        with ControlClient(self._address, program=CONSOLE) as client:
             self._errands.put(self._carry_out(client, command))
         self._commands.put(None)
 
@@ -237,15 +189,17 @@ class Link:
             if run != self._run:
                 self._run, news.is_new_run = run, True
                 self._last_line = self._last_event = -1
+            self._ask_history(client, news, snapshot)
             self._ask_log(client, news)
             self._ask_events(client, news)
             self._ask_details(client, news)
             news.snapshot, news.contact = snapshot, Contact.ANSWERED
-            news.answered_at = self._clock()
+            news.answered_at = self._answered_at = self._clock()
         except NotRunningError as error:
             news.contact, news.reason = Contact.GONE, clean(str(error))
         except ControlTimeoutError as error:
-            if self._run[0] and not _is_alive(self._run[0]):
+            is_here = isinstance(self._address, Path)
+            if is_here and self._run[0] and not _is_alive(self._run[0]):
                 # Killed: its socket is still there, and nobody listens.
                 news.contact = Contact.GONE
                 news.reason = f"its process {self._run[0]} has ended"
@@ -254,6 +208,18 @@ class Link:
         except (ControlError, OSError) as error:
             news.contact, news.reason = Contact.REFUSED, clean(str(error))
         return news
+
+    def _ask_history(self, client: ControlClient, news: News, snapshot: Snapshot) -> None:
+        """What was missed: before this console came, or while its terminal was stalled."""
+        last = self._answered_at
+        if news.is_new_run or last is None or self._clock() - last > GAP_SECONDS:
+            topics = sorted(snapshot.topics, key=lambda topic: -topic.messages)
+            names = [topic.topic for topic in topics if len(topic.topic) <= LONGEST_TOPIC]
+            self._without_history = [ALL_TOPICS, *names]
+        asked = self._without_history[:HISTORIES_PER_PULL]
+        if asked:
+            news.histories = client.history(asked)
+            del self._without_history[: len(asked)]
 
     def _ask_log(self, client: ControlClient, news: News) -> None:
         wish = self._wanted
@@ -310,6 +276,7 @@ class Link:
                     news.skipped = self._news.skipped if self._news.lines else news.skipped
                     news.is_new_log = self._news.is_new_log
                 news.events = self._news.events + news.events
+                news.histories = self._news.histories + news.histories
                 news.is_new_run = news.is_new_run or self._news.is_new_run
             self._news = news
         self._notify()

@@ -3,13 +3,13 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+from enrgdaq.control.history import ALL_TOPICS, History
 from enrgdaq.control.protocol import Event, JobDetails, JobStatus, LogLine, Snapshot, TopicStatus
 from tui.contact import Contact
 from tui.health import Health, health
-from tui.history import History
-from tui.link import LogWish, News
+from tui.news import LogWish, News
 from tui.symbols import UNICODE, Symbols
-from tui.view import ALL_TOPICS, View
+from tui.view import View
 
 KEPT_LINES = 5000
 KEPT_EVENTS = 2000
@@ -62,6 +62,7 @@ class Model:
             self._note(news.snapshot)
             if not self.is_frozen or self.snapshot is None:
                 self._show(news.snapshot)
+        self.history.fill(news.histories)
         self._take_lines(news)
         if news.is_new_run:
             self.events.clear()

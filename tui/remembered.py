@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 import msgspec
 
+from enrgdaq.control.address import Address
 from tui.view import View
 
 
@@ -37,7 +39,11 @@ class RememberedView:
             unfinished.replace(self._path)
 
 
-def remembered(socket_path: Path) -> RememberedView:
-    """The view of the supervisor behind a control socket, in ``$XDG_STATE_HOME/enrgdaq``."""
+def remembered(address: Address) -> RememberedView:
+    """The view of the supervisor that is reached there, in ``$XDG_STATE_HOME/enrgdaq``."""
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return RememberedView(Path(state) / "enrgdaq" / f"console-{socket_path.parent.name}.json")
+    if isinstance(address, Path):
+        name = address.parent.name
+    else:
+        name = re.sub(r"[^A-Za-z0-9.-]", "_", address.endpoint.removeprefix("tcp://"))
+    return RememberedView(Path(state) / "enrgdaq" / f"console-{name}.json")

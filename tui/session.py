@@ -1,6 +1,7 @@
 """Runs the interface on a terminal, with the signals that may end it."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -12,15 +13,18 @@ from pathlib import Path
 from types import FrameType
 
 # Read by Textual when it is imported. A shift's line may be slow: no animation. News comes twice a
-# second however many frames there may be, but a key waits for the next one: 15 would be felt.
-os.environ.setdefault("TEXTUAL_FPS", "60")
+# second however many frames there may be, but a key waits for the next one, and one that opens a
+# page waits for three.
+os.environ.setdefault("TEXTUAL_FPS", "240")
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
 
+from enrgdaq.control.address import Address
 from tui.app import ConsoleApp
 from tui.decisions import Order
-from tui.link import Command, Link
+from tui.link import Link
 from tui.model import Model
+from tui.news import Command
 from tui.outcome import Outcome
 from tui.remembered import remembered
 from tui.symbols import UNICODE, choose
@@ -29,6 +33,8 @@ from tui.view import Theme
 
 HARD_END_SECONDS = 25.0
 """After SIGTERM; the orderly way has 15 s to see acquisition end."""
+HARD_LEAVE_SECONDS = 3.0
+"""The same where only the console is to end, and may wait for a stalled terminal."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,11 @@ class Signals:
     They only note things and put an order into a queue; the link's thread sees to the rest.
     """
 
-    def __init__(self, terminal: Terminal, *, readonly: bool) -> None:
+    def __init__(self, terminal: Terminal, *, is_ours: bool) -> None:
+        """``is_ours``: acquisition was started by this console, and ends with it on SIGTERM."""
         self.app: ConsoleApp | None = None
         self._terminal = terminal
-        self._readonly = readonly
+        self._is_ours = is_ours
         self._hard_end: float | None = None
 
     def install(self) -> None:
@@ -71,13 +78,16 @@ class Signals:
     def _terminate(self, number: int, _: FrameType | None) -> None:
         if self._hard_end is not None:
             self._terminal.abandon(128 + number)
-        self._hard_end = time.monotonic() + HARD_END_SECONDS
+        seconds = HARD_END_SECONDS if self._is_ours else HARD_LEAVE_SECONDS
+        self._hard_end = time.monotonic() + seconds
         if self.app is None:
             return
-        if self._readonly:
-            self._in_loop(lambda app: app.exit(Outcome.DETACHED))
-        else:
+        if self._is_ours:
             self.app.link.send(Command(Order.SHUTDOWN))
+        else:
+            # A login that ends, or somebody who tidies up consoles: what others have started is
+            # not theirs to stop.
+            self._in_loop(lambda app: app.exit(Outcome.DETACHED))
 
     def _interrupt(self, *_: object) -> None:
         self._in_loop(ConsoleApp.ask_how_to_leave)
@@ -90,19 +100,31 @@ class Signals:
 
 
 def run(
-    socket_path: Path, *, readonly: bool, refresh_seconds: float, theme: Theme | None = None
+    address: Address,
+    *,
+    readonly: bool,
+    is_ours: bool,
+    refresh_seconds: float,
+    theme: Theme | None = None,
 ) -> Ending:
-    """Show the console until it is left. ``theme``: rather than the one it had last."""
+    """Show the console until it is left.
+
+    ``is_ours``: acquisition was started for this console. ``theme``: rather than the one it had
+    last.
+    """
     terminal = Terminal()
-    signals = Signals(terminal, readonly=readonly)
+    signals = Signals(terminal, is_ours=is_ours)
     symbols = choose(os.environ, sys.stderr.encoding or "")
-    memory = remembered(socket_path)
+    memory = remembered(address)
     model = Model(symbols=symbols, readonly=readonly, view=memory.load())
     if theme is not None:
         model.view.theme = theme
-    link = Link(socket_path, refresh_seconds=refresh_seconds, between=signals.between)
+    link = Link(address, refresh_seconds=refresh_seconds, between=signals.between)
     app = ConsoleApp(link, model, remember=memory.save)
     signals.app = app
+    # What was made up to here stays. Going through it again and again for garbage held a key up
+    # by 30 ms now and then.
+    gc.freeze()
     signals.install()
     try:
         # Without mouse reports a terminal's own marking and copying works, and a hand on the
@@ -114,14 +136,14 @@ def run(
     return Ending(outcome or Outcome.DETACHED, app.return_code or 0, name)
 
 
-def export_svg(socket_path: Path, file: Path, *, seconds: float, refresh_seconds: float) -> None:
+def export_svg(address: Address, file: Path, *, seconds: float, refresh_seconds: float) -> None:
     """Save a picture of the console after it has watched for a while, without a terminal."""
     # The picture does not depend on the terminal that it was asked for from.
     os.environ |= {"COLORTERM": "truecolor", "TERM": "xterm-256color"}
     os.environ.pop("NO_COLOR", None)
 
     async def take() -> str:
-        app = ConsoleApp(Link(socket_path, refresh_seconds=refresh_seconds), Model(symbols=UNICODE))
+        app = ConsoleApp(Link(address, refresh_seconds=refresh_seconds), Model(symbols=UNICODE))
         async with app.run_test(size=(140, 40)) as pilot:
             await pilot.pause(seconds)
             picture = app.export_screenshot(title="ENRGDAQ")

@@ -4,13 +4,13 @@ from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct, field
 
+from enrgdaq.control.history import ALL_TOPICS
 from enrgdaq.control.protocol import Level
 
 C = TypeVar("C", bound=str)
 
 Theme = Literal["dark", "light"]
 
-ALL_TOPICS = ""
 SPANS = (60, 120, 300, 900, 3600)
 """Seconds that graphs may cover."""
 LEVELS: tuple[Level, ...] = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pwd
+import time
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,8 @@ import msgspec
 import zmq
 
 from enrgdaq.control import protocol
+from enrgdaq.control.address import Address
+from enrgdaq.control.handshake import Handshake
 from enrgdaq.errors import ControlError, ControlTimeoutError, NotRunningError
 from enrgdaq.transport.bell import checked_socket_path
 
@@ -25,15 +28,15 @@ def control_socket(runtime: Path) -> Path:
 
 
 class ControlClient:
-    """A connection to a supervisor's control socket.
+    """A connection to a supervisor's control socket, or to its TCP endpoint.
 
     Methods raise :class:`NotRunningError` when nobody listens, :class:`ControlTimeoutError`
     when the answer does not come in time, and :class:`ControlError` with the supervisor's
     reason when it refuses.
     """
 
-    def __init__(self, socket_path: Path, *, program: str, timeout_seconds: float = 5.0) -> None:
-        self.socket_path = socket_path
+    def __init__(self, address: Address, *, program: str, timeout_seconds: float = 5.0) -> None:
+        self.address = address
         self._timeout_ms = int(timeout_seconds * 1000)
         self._caller = protocol.Caller(
             user=_user_name(), terminal=_terminal_name(), program=program
@@ -41,13 +44,17 @@ class ControlClient:
         self._numbers = itertools.count(1)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(protocol.Reply)
-        self._context = zmq.Context()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
+        self._handshake: Handshake | None = None
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Account and terminal, as the audit trail has them."""
-        return self._caller.user, self._caller.terminal
+        """Account or key, and terminal, as the audit trail has them."""
+        address = self.address
+        if isinstance(address, Path):
+            return self._caller.user, self._caller.terminal
+        return protocol.remote_user(address.own.name if address.own else ""), self._caller.terminal
 
     def snapshot(self) -> protocol.Snapshot:
         """The state of everything, for displays."""
@@ -72,6 +79,10 @@ class ControlClient:
     def job_details(self, job: str) -> protocol.JobDetails:
         """What is known of one job."""
         return self.ask(protocol.GetJobDetails(job=job), protocol.JobDetails)
+
+    def history(self, topics: list[str]) -> list[protocol.TopicHistory]:
+        """The last hour of these topics' rates; see :class:`protocol.GetHistory`."""
+        return self.ask(protocol.GetHistory(topics=topics), protocol.Histories).topics
 
     def restart(self, job: str) -> str:
         """Restart a job; returns what the supervisor says it will do."""
@@ -136,10 +147,10 @@ class ControlClient:
         return self.ask(request, protocol.Done, seconds=CHECK_SECONDS).text
 
     def _exchange(self, request: protocol.Request, timeout_ms: int) -> protocol.Answer:
-        if not self.socket_path.exists():
-            raise NotRunningError(
-                f"no supervisor is running here: {self.socket_path} does not exist"
-            )
+        if isinstance(self.address, Path) and not self.address.exists():
+            raise NotRunningError(f"no supervisor is running here: {self.address} does not exist")
+        if self._handshake is not None:
+            self._handshake.forget()
         socket = self._socket or self._connect()
         number = next(self._numbers)
         envelope = protocol.Envelope(
@@ -148,28 +159,56 @@ class ControlClient:
             caller=self._caller,
             request=request,
         )
-        socket.send(self._encoder.encode(envelope))
-        while socket.poll(timeout_ms):
-            try:
+        deadline = time.monotonic() + timeout_ms / 1000
+        try:
+            socket.send(self._encoder.encode(envelope), zmq.NOBLOCK)
+            while self._wait(socket, deadline):
                 reply = self._decoder.decode(socket.recv())
-            except msgspec.MsgspecError as error:
-                raise ControlError(f"unreadable answer: {error}") from error
-            # Answers to requests that had timed out may still come in.
-            if reply.request_id == number:
-                return reply.answer
+                # Answers to requests that had timed out may still come in.
+                if reply.request_id == number:
+                    return reply.answer
+        except protocol.UNREADABLE as error:
+            raise ControlError(f"unreadable answer: {error}") from error
+        except zmq.Again:
+            # What was asked before has filled the queue, and was never taken.
+            pass
+        except ControlError:
+            self._drop_socket()
+            raise
         self._drop_socket()
         raise ControlTimeoutError(
-            f"no answer within {timeout_ms / 1000:g} s on {self.socket_path}:"
+            f"no answer within {timeout_ms / 1000:g} s on {self.address}:"
             " the supervisor is busy, stopped, or gone"
         )
+
+    def _wait(self, socket: "zmq.Socket[bytes]", deadline: float) -> bool:
+        """Whether an answer is there before the deadline."""
+        poller = zmq.Poller()
+        poller.register(socket, zmq.POLLIN)
+        if self._handshake is not None:
+            poller.register(self._handshake.monitor, zmq.POLLIN)
+        while (left := deadline - time.monotonic()) > 0:
+            ready = dict(poller.poll(int(1000 * left) + 1))
+            if socket in ready:
+                return True
+            if ready and self._handshake is not None:
+                self._handshake.look()
+        return False
 
     def _connect(self) -> "zmq.Socket[bytes]":
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
-        self._socket.connect(f"ipc://{self.socket_path}")
+        if isinstance(self.address, Path):
+            self._socket.connect(f"ipc://{self.address}")
+        else:
+            self._handshake = Handshake(self._context, self._socket, self.address)
+            self._handshake.connect()
         return self._socket
 
     def _drop_socket(self) -> None:
+        if self._handshake is not None:
+            self._handshake.close()
+            self._handshake = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -6,12 +6,17 @@ answered, with :class:`Refused` when it cannot be done.
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, MsgspecError, Struct, field
 
 PROTOCOL_VERSION = 1
 LARGEST_REQUEST = 1 << 20  # bytes; larger ones are dropped before they are decoded
 CONSOLE = "enrgdaq-console"
 """What a console calls itself as ``program``: it is counted among those who watch."""
+
+LONGEST_TOPIC = 256
+TopicName = Annotated[str, Meta(max_length=LONGEST_TOPIC)]
+UNREADABLE = (MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding a stranger's bytes may raise; the last for arrays in arrays in arrays."""
 
 JobName = Annotated[str, Meta(max_length=128)]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -20,12 +25,19 @@ FileText = Annotated[str, Meta(max_length=150_000)]
 
 
 class Caller(Struct, kw_only=True):
-    """Who asks: for the audit. ``user`` is replaced by the account that the kernel names;
-    terminal and program are what the client says of itself."""
+    """Who asks: for the audit. ``user`` and ``address`` are replaced by the server: the account
+    that the kernel names, or ``key NAME`` and where it came from by TCP; terminal and program
+    are what the client says of itself."""
 
     user: Annotated[str, Meta(max_length=64)] = ""
     terminal: Annotated[str, Meta(max_length=64)] = ""
     program: Annotated[str, Meta(max_length=64)] = ""
+    address: Annotated[str, Meta(max_length=64)] = ""
+
+
+def remote_user(key_name: str) -> str:
+    """What somebody is called who comes by TCP; no name where nobody was asked for a key."""
+    return f"key {key_name}" if key_name else "somebody"
 
 
 class GetSnapshot(Struct, tag=True, kw_only=True):
@@ -56,6 +68,12 @@ class GetJobDetails(Struct, tag=True, kw_only=True):
     """What is known of one job."""
 
     job: JobName
+
+
+class GetHistory(Struct, tag=True, kw_only=True):
+    """The last hour of these topics' rates; ``""`` stands for the sum of all."""
+
+    topics: Annotated[list[TopicName], Meta(max_length=100)]
 
 
 class RestartJob(Struct, tag=True, kw_only=True):
@@ -122,6 +140,7 @@ Request = (
     | GetLogs
     | GetEvents
     | GetJobDetails
+    | GetHistory
     | CheckJob
     | RestartJob
     | RestartJobs
@@ -145,6 +164,9 @@ COMMANDS: dict[type[Struct], str] = {
 """Requests that change something, and what the audit trail calls them. Read-only clients send
 none of them."""
 
+READS: frozenset[type[Struct]] = frozenset({GetSnapshot, GetLogs, GetEvents, GetJobDetails, Leave})
+"""What observers may send. :class:`CheckJob` changes nothing, but starts a process."""
+
 
 class Envelope(Struct, kw_only=True, array_like=True):
     """A request on the wire."""
@@ -165,6 +187,19 @@ class Refused(Struct, tag=True, kw_only=True):
     """The request was not carried out, and why."""
 
     reason: str
+
+
+class RemoteStatus(Struct, kw_only=True):
+    """The TCP endpoint of this protocol. Counters are since the supervisor started."""
+
+    endpoint: str
+    is_insecure: bool
+    """Nobody is asked for a key."""
+    connections: int
+    refused: int
+    """Attempts to come in without a key that may."""
+    rejected: int
+    """Messages that were no request."""
 
 
 class SupervisorStatus(Struct, kw_only=True):
@@ -192,6 +227,8 @@ class SupervisorStatus(Struct, kw_only=True):
     log_dropped: int
     consoles: list[str] = []
     """Who watches at this moment: ``account on terminal``."""
+    remote: RemoteStatus | None = None
+    """``None``: only local clients come in."""
 
 
 class JobStatus(Struct, kw_only=True):
@@ -270,6 +307,10 @@ class RingStatus(Struct, kw_only=True):
     head: int
     is_old: bool
     consumers: list[RingConsumerStatus]
+    message_bytes: float = 0.0
+    """What a message takes in it, on average since the supervisor started; 0: not known."""
+    row_bytes: float = 0.0
+    """The same of a row; 0 also where messages have no rows."""
 
 
 class Snapshot(Struct, tag=True, kw_only=True):
@@ -310,6 +351,8 @@ class Event(Struct, kw_only=True):
     text: str
     user: str = ""
     terminal: str = ""
+    address: str = ""
+    """Where it was asked for by TCP; empty on this host."""
 
 
 class Events(Struct, tag=True, kw_only=True):
@@ -341,7 +384,28 @@ class JobDetails(Struct, tag=True, kw_only=True):
     """``NAME=value`` of the job's process, secrets masked; empty while there is none."""
 
 
-Answer = Done | Refused | Snapshot | Logs | Events | JobDetails
+class RateSeries(Struct, array_like=True):
+    """Highest rates of consecutive spans of time up to span ``newest`` since 1970."""
+
+    newest: int
+    values: bytes
+    """float32, little-endian, oldest first; NaN is unknown."""
+
+
+class TopicHistory(Struct, kw_only=True):
+    """Of one topic: messages and bytes per second in spans of 1 s, then both in spans of 10 s."""
+
+    topic: str
+    series: list[RateSeries]
+
+
+class Histories(Struct, tag=True, kw_only=True):
+    """Answer to :class:`GetHistory`; topics that are not known are left out."""
+
+    topics: list[TopicHistory]
+
+
+Answer = Done | Refused | Snapshot | Logs | Events | JobDetails | Histories
 
 
 class Reply(Struct, kw_only=True, array_like=True):

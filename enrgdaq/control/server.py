@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import zmq
 from enrgdaq.control import protocol
 from enrgdaq.control.client import control_socket
 from enrgdaq.errors import ControlError
+from enrgdaq.keys import Role
 
 
 class Later:
@@ -34,7 +36,74 @@ class Later:
             send(self._answer)
 
 
-Handler = Callable[[protocol.Request, protocol.Caller], protocol.Answer | Later]
+Handler = Callable[[protocol.Request, protocol.Caller, Role], protocol.Answer | Later]
+Asker = Callable[[zmq.Frame, protocol.Caller], tuple[protocol.Caller, Role] | None]
+
+
+class RequestDesk:
+    """Reads requests from a ROUTER socket and sends the answers.
+
+    ``asker`` says who sent a frame, whatever the client says of itself, and with which role;
+    ``None`` for somebody who gets no answer. What cannot be read is counted, never answered.
+    """
+
+    def __init__(self, socket: "zmq.Socket[bytes]", asker: Asker) -> None:
+        self.rejected = 0
+        self._socket = socket
+        self._asker = asker
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(protocol.Envelope)
+
+    def answer(self, handler: Handler, *, at_most: int, seconds: float) -> None:
+        """Answer the requests that are here now, at most so many and so long a turn."""
+        deadline = time.monotonic() + seconds
+        for _ in range(at_most):
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            if len(frames) == 2:
+                self._answer_one(frames[0].bytes, frames[1], handler)
+            else:
+                self.rejected += 1
+            if time.monotonic() > deadline:
+                return
+
+    def _answer_one(self, peer: bytes, frame: zmq.Frame, handler: Handler) -> None:
+        try:
+            envelope = self._decoder.decode(frame.buffer)
+        except protocol.UNREADABLE:
+            self.rejected += 1
+            return
+        asker = self._asker(frame, envelope.caller)
+        if asker is None:
+            return
+
+        def send(answer: protocol.Answer) -> None:
+            self._send(peer, envelope.request_id, answer)
+
+        if envelope.version != protocol.PROTOCOL_VERSION:
+            send(
+                protocol.Refused(
+                    reason=f"protocol {envelope.version}, this supervisor speaks"
+                    f" {protocol.PROTOCOL_VERSION}: use the console of the same version"
+                )
+            )
+            return
+        answer = handler(envelope.request, *asker)
+        if isinstance(answer, Later):
+            answer.when_given(send)
+        else:
+            send(answer)
+
+    def _send(self, peer: bytes, request_id: int, answer: protocol.Answer) -> None:
+        reply = protocol.Reply(
+            version=protocol.PROTOCOL_VERSION, request_id=request_id, answer=answer
+        )
+        # A peer that has left, or does not read, starts anew with its next request; an answer
+        # that took long may find the socket closed.
+        with contextlib.suppress(zmq.ZMQError):
+            self._socket.send_multipart((peer, self._encoder.encode(reply)), zmq.NOBLOCK)
 
 
 class ControlServer:
@@ -52,12 +121,10 @@ class ControlServer:
         group_id: int | None = None,
     ) -> None:
         self.path = control_socket(runtime)
-        self.rejected = 0
-        self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(protocol.Envelope)
         self._socket = context.socket(zmq.ROUTER)
         self._socket.linger = 200
         self._socket.setsockopt(zmq.MAXMSGSIZE, protocol.LARGEST_REQUEST)
+        self._desk = RequestDesk(self._socket, _attested)
         previous = os.umask(0o177)
         try:
             self._socket.bind(f"ipc://{self.path}")
@@ -74,72 +141,35 @@ class ControlServer:
                 ) from error
 
     @property
+    def rejected(self) -> int:
+        """Messages that were no request."""
+        return self._desk.rejected
+
+    @property
     def socket(self) -> "zmq.Socket[bytes]":
         """For the owner's poll set."""
         return self._socket
 
-    def answer(self, handler: Handler, *, at_most: int = 50) -> None:
-        """Answer the requests that are here now, at most so many a turn."""
-        for _ in range(at_most):
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
-            if len(frames) == 2:
-                self._answer_one(frames[0].bytes, frames[1], handler)
-            else:
-                self.rejected += 1
+    def answer(self, handler: Handler) -> None:
+        """Answer the requests that are here now."""
+        self._desk.answer(handler, at_most=50, seconds=1.0)
 
     def close(self) -> None:
         """Close and remove the socket; idempotent."""
         self._socket.close()
         self.path.unlink(missing_ok=True)
 
-    def _answer_one(self, peer: bytes, frame: zmq.Frame, handler: Handler) -> None:
-        try:
-            envelope = self._decoder.decode(frame.buffer)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            self.rejected += 1
-            return
 
-        def send(answer: protocol.Answer) -> None:
-            self._send(peer, envelope.request_id, answer)
-
-        if envelope.version != protocol.PROTOCOL_VERSION:
-            send(
-                protocol.Refused(
-                    reason=f"protocol {envelope.version}, this supervisor speaks"
-                    f" {protocol.PROTOCOL_VERSION}: use the console of the same version"
-                )
-            )
-            return
-        answer = handler(envelope.request, _attested(envelope.caller, frame))
-        if isinstance(answer, Later):
-            answer.when_given(send)
-        else:
-            send(answer)
-
-    def _send(self, peer: bytes, request_id: int, answer: protocol.Answer) -> None:
-        reply = protocol.Reply(
-            version=protocol.PROTOCOL_VERSION, request_id=request_id, answer=answer
-        )
-        # A peer that has left, or does not read, starts anew with its next request; an answer
-        # that took long may find the socket closed.
-        with contextlib.suppress(zmq.ZMQError):
-            self._socket.send_multipart((peer, self._encoder.encode(reply)), zmq.NOBLOCK)
-
-
-def _attested(caller: protocol.Caller, frame: zmq.Frame) -> protocol.Caller:
+def _attested(frame: zmq.Frame, caller: protocol.Caller) -> tuple[protocol.Caller, Role]:
     """The caller under the account that the kernel gives for the other end (``SO_PEERCRED``).
 
-    libzmq adds ``:uid:gid:pid`` to the address of a peer on a Unix socket.
+    libzmq adds ``:uid:gid:pid`` to the address of a peer on a Unix socket. Whoever may connect
+    there may command.
     """
-    try:
-        address = str(frame.get("Peer-Address"))
-        user_id = int(address.split(":")[-3])
-    except (zmq.ZMQError, ValueError, IndexError):
-        return caller
-    return msgspec.structs.replace(caller, user=account_name(user_id))
+    user = caller.user
+    with contextlib.suppress(zmq.ZMQError, ValueError, IndexError):
+        user = account_name(int(str(frame.get("Peer-Address")).split(":")[-3]))
+    return msgspec.structs.replace(caller, user=user, address=""), "operator"
 
 
 def account_name(user_id: int) -> str:

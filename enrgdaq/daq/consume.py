@@ -2,16 +2,19 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from enrgdaq.daq.counters import Counters
-from enrgdaq.daq.inbox import Inbox, Source
+from enrgdaq.daq.inbox import Inbox, Sender, Source
 from enrgdaq.daq.models import DAQJobMessage
+from enrgdaq.daq.raw_batch import blobs_of
 from enrgdaq.daq.spec import RecordSetAside, SetAside
 from enrgdaq.errors import CodecError
 from enrgdaq.transport.bell import LOOK_SECONDS
-from enrgdaq.transport.ring import Record, RingReader
+from enrgdaq.transport.ring import Record, RecordKind, RingReader
 
 CRASHED = "this job crashed at it again and again"
 """Why a record is put aside before it is handed to the job."""
@@ -40,41 +43,47 @@ class MessageStream:
         self._log = log
         self._warned: set[str] = set()
 
-    def read(self) -> Iterator[tuple[Source, RingReader, Record, DAQJobMessage]]:
-        """What is there now. The record counts as being in hand until the next one is asked for."""
+    def read(self) -> Iterator[tuple[Sender, RingReader, Record, Sequence[DAQJobMessage]]]:
+        """What is there now. A record counts as being in hand until the next one is asked for."""
         for source, reader, record in self.inbox.read():
             if self._set_aside and self.is_set_aside(source.uuid, record):
                 self.put_aside(source.spec.producer, source.uuid, record, CRASHED)
                 continue
             reader.take_in_hand(record)
             try:
-                message = source.unpack(record)
+                sender, at_home = source.at_home(record)
+                messages = sender.unpack(at_home)
             except CodecError as error:
                 self._note_unreadable(source.spec.producer, error)
             else:
                 self._count(source, record)
-                yield source, reader, record, message
+                yield sender, reader, at_home, messages
             reader.put_down()
 
-    def take(self) -> Iterator[tuple[Source, RingReader, Record]]:
+    def take(self) -> Iterator[tuple[Sender, RingReader, Record]]:
         """What is there now, as it is: for whoever only passes it on."""
         for source, reader, record in self.inbox.read():
+            try:
+                sender, at_home = source.at_home(record)
+            except CodecError as error:
+                self._note_unreadable(source.spec.producer, error)
+                continue
             self._count(source, record)
-            yield source, reader, record
+            yield sender, reader, at_home
 
     def is_set_aside(self, ring_uuid: str, record: Record) -> bool:
         """Whether this job has crashed at a record too often."""
         return (ring_uuid, record.end) in self._set_aside
 
     def unpack(
-        self, producer: str, unpack: Callable[[Record], DAQJobMessage], record: Record
-    ) -> DAQJobMessage | None:
-        """The message in a record; ``None``, counted and logged, when it cannot be read."""
+        self, producer: str, unpack: Callable[[Record], Sequence[DAQJobMessage]], record: Record
+    ) -> Sequence[DAQJobMessage]:
+        """The messages in a record; none, counted and logged, when it cannot be read."""
         try:
             return unpack(record)
         except CodecError as error:
             self._note_unreadable(producer, error)
-            return None
+            return ()
 
     def _note_unreadable(self, producer: str, error: CodecError) -> None:
         self.unreadable += 1
@@ -86,13 +95,28 @@ class MessageStream:
         # Not twice what a store reads again because it could not write it.
         if record.end > source.counted:
             source.counted = record.end
-            self._counters.took(len(record.payload), record.timestamp_ns, time.time_ns())
+            self._counters.took(
+                len(record.payload), record.timestamp_ns, time.time_ns(), record.messages
+            )
 
-    def put_aside(self, producer: str, ring_uuid: str, record: Record, reason: str) -> None:
+    def put_message_aside(
+        self, producer: str, ring_uuid: str, record: Record, index: int, reason: str
+    ) -> None:
+        """Put one of a record's messages aside: the others are taken."""
+        if record.messages > 1:
+            blob = blobs_of(record.payload)[index]
+            record = msgspec.structs.replace(record, kind=RecordKind.RAW, payload=blob, messages=1)
+            self.put_aside(producer, ring_uuid, record, reason, number=f".{index}")
+        else:
+            self.put_aside(producer, ring_uuid, record, reason)
+
+    def put_aside(
+        self, producer: str, ring_uuid: str, record: Record, reason: str, *, number: str = ""
+    ) -> None:
         """Keep a record that cannot be handled in a file of its own, counted, and pass it."""
         folder = self._set_aside_folder
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{producer}_{ring_uuid[:8]}_{record.end}.record"
+        path = folder / f"{producer}_{ring_uuid[:8]}_{record.end}{number}.record"
         if path.exists():
             # It was passed in an earlier life that ended before its cursor had moved on.
             return
@@ -109,11 +133,12 @@ class MessageStream:
 def handle_each(
     stream: MessageStream, handle: Callable[[DAQJobMessage], bool], may_go_on: Callable[[], bool]
 ) -> None:
-    """Give every message to ``handle``; each is done with, for good, when that returns."""
+    """Give every message to ``handle``; a record is done with, for good, when that returns."""
     while True:
-        for _, reader, record, message in stream.read():
-            handle(message)
-            reader.commit(record.end)
+        for _, reader, _, messages in stream.read():
+            for message in messages:
+                handle(message)
+            reader.commit()
             if not may_go_on():
                 return
         for reader in stream.inbox.readers():

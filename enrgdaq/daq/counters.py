@@ -28,9 +28,9 @@ class Counters:
         self.topics_out: dict[str, TopicCount] = {}
         self._delays_ns: deque[int] = deque(maxlen=_DELAYS_KEPT)
 
-    def took(self, size: int, sent_ns: int, now_ns: int) -> None:
-        """One message came in, published at ``sent_ns``."""
-        self.messages_in += 1
+    def took(self, size: int, sent_ns: int, now_ns: int, messages: int = 1) -> None:
+        """So many messages came in, published together at ``sent_ns``."""
+        self.messages_in += messages
         self.bytes_in += size
         self.last_in_ns = now_ns
         self._delays_ns.append(now_ns - sent_ns)
@@ -49,7 +49,7 @@ class Counters:
             count.rows += rows
 
     def take_latency(self) -> DAQJobLatencyStats:
-        """Delays since the last call, of the newest 2 000 messages."""
+        """Delays since the last call, of the newest 2 000 records."""
         delays = sorted(self._delays_ns)
         self._delays_ns.clear()
         if not delays:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
 from enrgdaq.daq.store.models import DAQJobMessageStorePyArrow, DAQJobStoreConfig
 from enrgdaq.daq.store.rows import column_of
+from enrgdaq.daq.units import unit_of, with_units
 
 _FIRST_BATCH_ROWS: Final = 100  # until the size of a row is known
 
@@ -42,6 +43,11 @@ class RowGatherer:
         self._max_bytes = max_bytes
         self._max_seconds = max_milliseconds / 1e3
         self._log = log
+        self._units = (
+            {field.name: unit for field in columns if (unit := unit_of(field))}
+            if isinstance(columns, pa.Schema)
+            else {}
+        )
         self._names = columns.names if isinstance(columns, pa.Schema) else list(columns)
         self._types: list[pa.DataType | None] = (
             list(columns.types) if isinstance(columns, pa.Schema) else [None] * len(self._names)
@@ -106,6 +112,8 @@ class RowGatherer:
     def _send(self, rows: list[Sequence[Any]]) -> None:
         columns = [self._column(at, values) for at, values in enumerate(zip(*rows, strict=True))]
         batch = pa.RecordBatch.from_arrays(columns, self._names)
+        if self._units:
+            batch = with_units(batch, self._units)
         bytes_a_row = max(1, batch.nbytes // len(rows))
         self._limit = max(1, min(self._max_rows, self._max_bytes // bytes_a_row))
         self._publish(

@@ -1,15 +1,35 @@
 """The way into a job: records of all rings in which it has a row."""
 
+import contextlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from enrgdaq.daq.mirrored import Home, home_of, unmirror
 from enrgdaq.daq.models import DAQJobInfo
+from enrgdaq.daq.origins import Origins
 from enrgdaq.daq.spec import SourceRing
 from enrgdaq.daq.unpacking import Unpacker
+from enrgdaq.errors import CodecError
 from enrgdaq.models import SupervisorInfo
 from enrgdaq.transport.bell import Bell
 from enrgdaq.transport.ring import Record, RingFile, RingReader, full_fence
+
+
+class Sender:
+    """A job that messages come from, with the tools to read them."""
+
+    def __init__(self, home: Home, origins: Origins | None = None, *, for_store: bool) -> None:
+        self.home = home
+        self.origins = origins
+        """What the job was when, as far as this node knows."""
+        self.info = DAQJobInfo(
+            daq_job_type=home.producer_type,
+            unique_id=home.producer,
+            supervisor_info=home.supervisor,
+        )
+        self.unpack = Unpacker(home.ring_uuid, self.info, for_store=for_store).unpack
+        """Gives the messages in a record of this job."""
 
 
 class Source:
@@ -22,21 +42,57 @@ class Source:
         self._name = name
         self.ring = RingFile.open(Path(spec.path))
         self.uuid = self.ring.identity.uuid
-        self.reader = RingReader.open(self.ring, name)
-        sender = DAQJobInfo(
-            daq_job_type=spec.producer_type,
-            unique_id=self.ring.identity.producer,
-            supervisor_info=supervisor,
+        self.reader: RingReader | None = None
+        self._for_store = for_store
+        self._is_mirror = self.ring.identity.is_mirror
+        self._own = Sender(
+            Home(
+                ring_uuid=self.uuid,
+                producer=self.ring.identity.producer,
+                producer_type=spec.producer_type,
+                supervisor=supervisor,
+            ),
+            Origins(Path(spec.origins), lambda: self.ring.head),
+            for_store=for_store,
         )
-        self.unpack = Unpacker(self.uuid, sender, for_store=for_store).unpack
-        """Gives the message in a record of this ring."""
+        self._mirrored: dict[bytes, Sender] = {}
         self.counted = 0
         """End of the last record that is in the statistics."""
+
+    def at_home(self, record: Record) -> "tuple[Sender, Record]":
+        """Who sent a record, and the record as it was in that job's own ring.
+
+        Raises :class:`CodecError` for what is no mirrored record in a mirror ring.
+        """
+        if not self._is_mirror:
+            return self._own, record
+        said, at_home = unmirror(record)
+        return self._mirrored.get(said) or self._meet(said), at_home
+
+    def homes(self) -> set[str]:
+        """The rings whose records were or will be read here."""
+        return {self.uuid, *(sender.home.ring_uuid for sender in self._mirrored.values())}
+
+    def _meet(self, said: bytes) -> "Sender":
+        sender = self._mirrored[said] = Sender(home_of(said), for_store=self._for_store)
+        return sender
+
+    def _meet_all(self, reader: RingReader) -> None:
+        """Know the homes of all that is there before any of it is read.
+
+        Else a first flush could forget the watermark of one that is read after it.
+        """
+        if self._is_mirror:
+            for record in reader.look_ahead():
+                with contextlib.suppress(CodecError):
+                    self.at_home(record)
 
     def ready(self) -> RingReader | None:
         """The reader, once the producer has let this job join."""
         if self.reader is None:
             self.reader = RingReader.open(self.ring, self._name)
+            if self.reader is not None:
+                self._meet_all(self.reader)
         return self.reader
 
     def is_finished(self) -> bool:
@@ -92,7 +148,8 @@ class Inbox:
 
     def uuids(self) -> set[str]:
         """The rings that are read now or later: those whose watermarks still matter."""
-        return {source.uuid for stream in self._streams.values() for source in stream}
+        sources = [source for stream in self._streams.values() for source in stream]
+        return {uuid for source in sources for uuid in source.homes()}
 
     def read(self) -> Iterator[tuple[Source, RingReader, Record]]:
         """What has come in, ring after ring, each up to its head as it is now."""

@@ -3,20 +3,24 @@
 import signal
 import threading
 from types import FrameType, TracebackType
+from typing import Final
 
 from enrgdaq.daq.models import DAQJobStopError
+
+_REASON: Final = "told to stop"
 
 
 class Interrupt:
     """Raises :class:`DAQJobStopError` in the main thread, wherever that is.
 
-    Held off while the main thread publishes: what was half done there is finished first, and
+    Put off while the main thread publishes: what was half done there is finished first, and
     a put that waits for room ends by itself.
     """
 
     def __init__(self) -> None:
         self._is_armed = False
         self._holders = 0
+        self._was_put_off = False
         self._main = threading.main_thread().ident
 
     def arm(self) -> None:
@@ -29,8 +33,8 @@ class Interrupt:
         self._is_armed = False
 
     def strike(self) -> None:
-        """Interrupt the main thread, unless it publishes; from any other thread."""
-        if self._is_armed and not self._holders and self._main is not None:
+        """Interrupt the main thread, when it has published; from any other thread."""
+        if self._is_armed and self._main is not None:
             signal.pthread_kill(self._main, signal.SIGUSR1)
 
     def __enter__(self) -> None:
@@ -43,9 +47,15 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if threading.get_ident() == self._main:
-            self._holders -= 1
+        if threading.get_ident() != self._main:
+            return
+        self._holders -= 1
+        # A loop that only publishes would hardly ever be met outside of it.
+        if self._was_put_off and self._is_armed and not self._holders and kind is None:
+            raise DAQJobStopError(_REASON)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._is_armed and not self._holders:
-            raise DAQJobStopError("told to stop")
+        if self._holders:
+            self._was_put_off = True
+        elif self._is_armed:
+            raise DAQJobStopError(_REASON)

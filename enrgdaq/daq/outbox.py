@@ -11,7 +11,9 @@ from pathlib import Path
 
 from enrgdaq.daq.counters import Counters
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
-from enrgdaq.daq.packing import Envelope, PackedMessage, Packer, Payload, split
+from enrgdaq.daq.packing import Envelope, PackedMessage, Packer, are_alike, split
+from enrgdaq.daq.payloads import Payload
+from enrgdaq.daq.raw_batch import batches, number_messages
 from enrgdaq.daq.store.models import DAQJobMessageStore
 from enrgdaq.daq.watchdog import Watchdog
 from enrgdaq.errors import TransportError
@@ -86,7 +88,12 @@ class Outbox:
 
         Raises :class:`DAQJobStopError` when told to stop while it waits for room.
         """
-        self.publish_many((message,))
+        with self._lock:
+            self._check_no_slot()
+            try:
+                self._stage(message, self._packer.pack(message), time.time_ns())
+            finally:
+                self._show()
 
     def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
         """Write messages into the ring and show them at once, or as far as there is room.
@@ -96,10 +103,12 @@ class Outbox:
         with self._lock:
             self._check_no_slot()
             now_ns = time.time_ns()
-            self._packer.begin_batch()
             try:
-                for message in messages:
-                    self._stage(message, self._packer.pack(message), now_ns)
+                for item in batches(messages, are_alike):
+                    if isinstance(item, DAQJobMessage):
+                        self._stage(item, self._packer.pack(item), now_ns)
+                    else:
+                        self._stage_whole(item[0], self._packer.pack_batch(*item), now_ns)
             finally:
                 self._show()
 
@@ -111,9 +120,8 @@ class Outbox:
         self._lock.acquire()
         try:
             self._check_no_slot()
-            self._packer.begin_batch()
             envelope = self._packer.envelope(message)
-            space, mask = self._room(message, envelope, length)
+            space, mask = self._room((message,), envelope, length)
         except BaseException:
             self._lock.release()
             raise
@@ -148,11 +156,11 @@ class Outbox:
 
     def _stage(self, message: DAQJobMessage, packed: PackedMessage, now_ns: int) -> None:
         if len(packed.envelope.header) + packed.payload.length <= self._undivided:
-            self._stage_whole(message, packed, now_ns)
+            self._stage_whole((message,), packed, now_ns)
             return
         # All of it fits, or nothing is sent.
         for part, packed_part in self._parts(message, packed):
-            self._stage_whole(part, packed_part, now_ns)
+            self._stage_whole((part,), packed_part, now_ns)
 
     def _parts(
         self, message: DAQJobMessage, packed: PackedMessage
@@ -166,27 +174,30 @@ class Outbox:
             return [(message, packed)]
         return [piece for part in parts for piece in self._parts(part, self._packer.pack(part))]
 
-    def _stage_whole(self, message: DAQJobMessage, packed: PackedMessage, now_ns: int) -> None:
-        writer, ((topics, header), payload) = self._writer, packed
+    def _stage_whole(
+        self, messages: Sequence[DAQJobMessage], packed: PackedMessage, now_ns: int
+    ) -> None:
+        writer, payload = self._writer, packed.payload
+        topics, header = packed.envelope
         space = writer.reserve(len(header), payload.length)
         mask = self._masks.get(topics)
         if space is None or not mask:
-            space, mask = self._room(message, packed.envelope, payload.length)
+            space, mask = self._room(messages, packed.envelope, payload.length)
             if space is None:
                 return
         payload.fill(space)
-        start, sequence = writer.stage(mask, payload.kind, header, now_ns)
-        message.id = f"{self._uuid}:{sequence}"
+        start, sequence = writer.stage(mask, payload.kind, header, now_ns, payload.messages)
+        number_messages(messages, f"{self._uuid}:{sequence}")
         self._staged.append((topics, payload, start, sequence))
 
     def _room(
-        self, message: DAQJobMessage, envelope: Envelope, length: int
+        self, messages: Sequence[DAQJobMessage], envelope: Envelope, length: int
     ) -> tuple[memoryview | None, int]:
-        """Space for a message, waited for, and its targets; ``None`` when nobody takes it."""
+        """Space for a record, waited for, and its targets; ``None`` when nobody takes it."""
         topics, header = envelope
         self._writer.refresh_rows()
         if not self._mask(topics):
-            self._nobody_takes(message, topics)
+            self._nobody_takes(messages, topics)
             return None, 0
         space = self._wait_for_room(len(header), length)
         # Rows may have changed meanwhile.
@@ -203,13 +214,14 @@ class Outbox:
         self._announce(staged)
         if len(staged) == 1:
             topics, payload, _, _ = staged[0]
-            self._counters.sent(topics, payload.length, payload.rows, 1)
+            self._counters.sent(topics, payload.length, payload.rows, payload.messages)
         else:
             for topics, group in itertools.groupby(staged, operator.itemgetter(0)):
                 payloads = [payload for _, payload, _, _ in group]
                 size = sum(payload.length for payload in payloads)
                 rows = sum(payload.rows for payload in payloads)
-                self._counters.sent(topics, size, rows, len(payloads))
+                count = sum(payload.messages for payload in payloads)
+                self._counters.sent(topics, size, rows, count)
         staged.clear()
 
     def _wait_for_room(self, header_length: int, payload_length: int) -> memoryview:
@@ -257,11 +269,11 @@ class Outbox:
         self._masks = {}
         self._bells = {}
 
-    def _nobody_takes(self, message: DAQJobMessage, topics: tuple[str, ...]) -> None:
-        if not isinstance(message, DAQJobMessageStore):
+    def _nobody_takes(self, messages: Sequence[DAQJobMessage], topics: tuple[str, ...]) -> None:
+        if not isinstance(messages[0], DAQJobMessageStore):
             return
-        self._counters.unrouted += 1
-        self._unrouted_since += 1
+        self._counters.unrouted += len(messages)
+        self._unrouted_since += len(messages)
         now = time.monotonic()
         if now >= self._warn_after:
             self._warn_after = now + 60

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import DTypeLike
 
+from enrgdaq.daq.units import with_units
+
 Column = DTypeLike | tuple[DTypeLike, int]
 """A numpy type, or one with the number of values that every row has: ``(np.int16, 1024)``."""
 
@@ -76,7 +78,9 @@ class TableLayout(NamedTuple):
     size: int
 
 
-def table_layout(columns: Mapping[str, Column], rows: int) -> TableLayout:
+def table_layout(
+    columns: Mapping[str, Column], rows: int, units: Mapping[str, str] | None = None
+) -> TableLayout:
     """The stream for a table of ``rows`` rows.
 
     Raises ``TypeError`` for types whose values Arrow and numpy keep differently, such as
@@ -90,27 +94,28 @@ def table_layout(columns: Mapping[str, Column], rows: int) -> TableLayout:
         dtype = np.dtype(kind)
         if dtype.kind not in "iuf":
             raise TypeError(f"column {name!r} of {dtype}: only numbers can be reserved")
-        fields.append((name, dtype.str, width))
+        fields.append((name, dtype.str, width, (units or {}).get(name, "")))
     return _layout(tuple(fields), rows)
 
 
 @lru_cache(maxsize=64)
-def _layout(fields: tuple[tuple[str, str, int], ...], rows: int) -> TableLayout:
+def _layout(fields: tuple[tuple[str, str, int, str], ...], rows: int) -> TableLayout:
     # Arrow itself lays the table out: a template is written, and read to see what lies where.
     arrays = []
-    for _, dtype, width in fields:
+    for _, dtype, width, _ in fields:
         values = pa.array(np.zeros(rows * width, dtype))
         if width > 1:
             values = pa.FixedSizeListArray.from_arrays(values, width)
         arrays.append(values)
-    zeros = pa.RecordBatch.from_arrays(arrays, [name for name, _, _ in fields])
+    zeros = pa.RecordBatch.from_arrays(arrays, [name for name, *_ in fields])
+    zeros = with_units(zeros, {name: unit for name, _, _, unit in fields if unit})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, zeros.schema) as out:
         out.write_batch(zeros)
     template = sink.getvalue()
     batch = pa.ipc.open_stream(template).read_next_batch()
     places, ends = {}, []
-    for (name, dtype, width), array in zip(fields, batch.columns, strict=True):
+    for (name, dtype, width, _), array in zip(fields, batch.columns, strict=True):
         values = array.values if width > 1 else array
         buffer = values.buffers()[1]
         offset = buffer.address - template.address

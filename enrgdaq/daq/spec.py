@@ -27,6 +27,8 @@ class SourceRing(msgspec.Struct, frozen=True, kw_only=True):
     """A ring to read. ``is_old``: left by an earlier run, nothing is added to it."""
 
     path: str
+    origins: str
+    """File that says what its producer was when; see :mod:`enrgdaq.daq.origins`."""
     producer: str
     producer_type: str
     is_old: bool

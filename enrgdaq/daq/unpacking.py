@@ -1,13 +1,15 @@
 """Ring records to messages; :mod:`.packing` is the way there."""
 
-import copy
 import datetime as dt
+from collections.abc import Sequence
 
 import msgspec
 import pyarrow as pa
+from msgspec.structs import replace
 
 from enrgdaq.daq.models import DAQJobInfo, DAQJobMessage
-from enrgdaq.daq.packing import PackedRows
+from enrgdaq.daq.payloads import PackedRows
+from enrgdaq.daq.raw_batch import blobs_of
 from enrgdaq.daq.store.models import (
     DAQJobMessageStorePyArrow,
     DAQJobMessageStoreRaw,
@@ -34,11 +36,36 @@ class Unpacker:
         self._heads: dict[bytes, DAQJobMessage] = {}
         self._time = (0, dt.datetime.fromtimestamp(0, dt.UTC))
 
-    def unpack(self, record: Record) -> DAQJobMessage:
-        """The message in a record; its payload points into the ring.
+    def unpack(self, record: Record) -> Sequence[DAQJobMessage]:
+        """The messages in a record; their payloads point into the ring.
 
         Raises :class:`CodecError` for types that this process does not know.
         """
+        name = f"{self._ring_uuid}:{record.sequence}"
+        if record.kind == RecordKind.RAW_BATCH:
+            return self._unpack_batch(record, name)
+        message = self._head_of(record, name)
+        _put_payload(message, record)
+        if not self._for_store and isinstance(message, DAQJobMessageStoreRaw):
+            message.data = bytes(message.data)
+        return (message,)
+
+    def _unpack_batch(self, record: Record, name: str) -> Sequence[DAQJobMessage]:
+        head = self._head_of(record, name)
+        if not isinstance(head, DAQJobMessageStoreRaw):
+            raise CodecError(f"a batch of {type(head).__name__}")
+        if self._for_store:
+            return [
+                replace(head, id=f"{name}.{number}", data=blob)
+                for number, blob in enumerate(blobs_of(record.payload))
+            ]
+        return [
+            replace(self._head_of(record, f"{name}.{number}"), data=bytes(blob))
+            for number, blob in enumerate(blobs_of(record.payload))
+        ]
+
+    def _head_of(self, record: Record, name: str) -> DAQJobMessage:
+        """The message without its payload."""
         head = self._heads.get(record.header)
         if head is None:
             head = codec.decode(record.header, DAQJobMessage)
@@ -46,20 +73,18 @@ class Unpacker:
                 if len(self._heads) == _KEPT_HEADERS:
                     self._heads.clear()
                 self._heads[record.header] = head
-        message = copy.copy(head)
-        message.id = f"{self._ring_uuid}:{record.sequence}"
-        if message.timestamp is None:
-            if record.timestamp_ns != self._time[0]:
-                # Those of a batch share their time; making it takes longer than all the rest.
-                made = dt.datetime.fromtimestamp(record.timestamp_ns / 1e9, dt.UTC)
-                self._time = (record.timestamp_ns, made)
-            message.timestamp = self._time[1]
-        if message.daq_job_info is None:
-            message.daq_job_info = self._sender
-        _put_payload(message, record)
-        if not self._for_store and isinstance(message, DAQJobMessageStoreRaw):
-            message.data = bytes(message.data)
-        return message
+        return replace(
+            head,
+            id=name,
+            timestamp=head.timestamp or self._time_of(record.timestamp_ns),
+            daq_job_info=head.daq_job_info or self._sender,
+        )
+
+    def _time_of(self, timestamp_ns: int) -> dt.datetime:
+        if timestamp_ns != self._time[0]:
+            # Those of a batch share their time; making it takes longer than all the rest.
+            self._time = timestamp_ns, dt.datetime.fromtimestamp(timestamp_ns / 1e9, dt.UTC)
+        return self._time[1]
 
 
 _ROWS_DECODER = msgspec.msgpack.Decoder(PackedRows)

@@ -39,6 +39,7 @@ class AuditTrail:
             text=clean(text),
             user=clean(caller.user) if caller else "",
             terminal=clean(caller.terminal) if caller else "",
+            address=clean(caller.address) if caller else "",
         )
         self._next += 1
         self._events.append(event)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -49,9 +50,12 @@ def find_running(config_path: Path) -> Attachment | None:
     return Attachment(socket_path=socket_path, started=False, log_path=Path(status.log_path))
 
 
-def ensure_running(config_path: Path) -> Attachment:
+def ensure_running(
+    config_path: Path, *, meanwhile: Callable[[], None] = lambda: None
+) -> Attachment:
     """Find the supervisor of this folder of configs, or start it.
 
+    ``meanwhile`` is called once while it comes up: for what the caller has to do anyway.
     Raises :class:`ConfigurationError` with all that is wrong when it cannot start.
     """
     found = find_running(config_path)
@@ -73,6 +77,7 @@ def ensure_running(config_path: Path) -> Attachment:
             stderr=last_words,
             start_new_session=True,
         )
+        meanwhile()
         return _wait_for(process, config_path, last_words)
 
 

@@ -57,6 +57,8 @@ class JobFacts(msgspec.Struct, kw_only=True):
     topics_in: list[str]
     takes_messages: bool
     """Whether it holds rows in rings."""
+    is_mirror: bool = False
+    """Whether its ring holds records of other nodes."""
     may_skip: bool
     """Whether it rather loses messages than holds producers up."""
     stores_wanted: list[str]
@@ -247,6 +249,7 @@ def _check_one(request: _Request) -> CheckResult:
             ),
             topics_in=list(dict.fromkeys(topics)),
             takes_messages=bool(data_topics),
+            is_mirror=job_class.is_mirror,
             may_skip=config.when_behind == "skip",
             stores_wanted=sorted(wanted),
             files=_file_uses(stores),

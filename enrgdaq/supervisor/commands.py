@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enrgdaq.control import protocol
 from enrgdaq.control.server import Later
 from enrgdaq.errors import ControlError
+from enrgdaq.keys import Role
 from enrgdaq.supervisor.audit import AuditTrail
 from enrgdaq.supervisor.changes import Change, Changes
 from enrgdaq.supervisor.fleet import Fleet
@@ -20,7 +21,7 @@ class Commands:
     """Answers every request; what changes something is audited, refusals too.
 
     ``stop`` stops the supervisor for a reason and says whether it was not stopping already;
-    ``state`` tells the supervisor's own state.
+    ``state`` tells the supervisor's own state, ``remote`` that of its TCP endpoint.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Commands:
         *,
         stop: Callable[[str], None],
         state: Callable[[], str],
+        remote: Callable[[], protocol.RemoteStatus | None] = lambda: None,
     ) -> None:
         self._fleet = fleet
         self._reporter = reporter
@@ -41,10 +43,13 @@ class Commands:
         self._changes = changes
         self._stop = stop
         self._state = state
+        self._remote = remote
         self._presence = Presence()
 
-    def answer(self, request: protocol.Request, caller: protocol.Caller) -> protocol.Answer | Later:
-        """The answer to any request."""
+    def answer(
+        self, request: protocol.Request, caller: protocol.Caller, role: Role
+    ) -> protocol.Answer | Later:
+        """The answer to any request, as far as the role goes."""
         if isinstance(request, protocol.Leave):
             if self._presence.leave(caller):
                 self._audit.note("console left", caller=caller)
@@ -52,6 +57,8 @@ class Commands:
         if self._presence.note(caller):
             self._audit.note("console attached", caller=caller)
         try:
+            if role != "operator" and type(request) not in protocol.READS:
+                raise ControlError(f"{caller.user} is {role}; only an operator may do this")
             if isinstance(request, Change):
                 return self._change(request, caller)
             if type(request) in protocol.COMMANDS:
@@ -122,7 +129,11 @@ class Commands:
             return protocol.Events(events=self._audit.after(request.after, request.limit))
         if isinstance(request, protocol.GetJobDetails):
             return self._reporter.details(self._fleet.job(request.job))
-        return self._reporter.snapshot(self._state(), self._presence.names())
+        if isinstance(request, protocol.GetHistory):
+            return self._reporter.history(request.topics)
+        snapshot = self._reporter.snapshot(self._state(), self._presence.names())
+        snapshot.supervisor.remote = self._remote()
+        return snapshot
 
 
 def _subject(request: protocol.Request) -> str:

@@ -11,6 +11,7 @@ from enrgdaq.daq.registry import Registry
 from enrgdaq.daq.spec import ClassRef
 from enrgdaq.errors import ConfigurationError
 from enrgdaq.models import SupervisorConfig, SupervisorInfo
+from enrgdaq.supervisor.exposure import check_exposure
 
 SUPERVISOR_FILE: Final = "supervisor.toml"
 JOBS_FOLDER: Final = "jobs"
@@ -50,6 +51,9 @@ def read_folder(path: Path) -> ConfigFolder:
         )
     folder = ConfigFolder(path=path, supervisor=_default_supervisor())
     _read_supervisor(folder)
+    mistakes, warnings = check_exposure(folder.supervisor, path, str(path / SUPERVISOR_FILE))
+    folder.mistakes.extend(mistakes)
+    folder.warnings.extend(warnings)
     registry = Registry(path / JOBS_FOLDER)
     for script, reason in registry.problems:
         folder.mistakes.append(Mistake(file=script, text=reason))
@@ -109,6 +113,17 @@ def _read_supervisor(folder: ConfigFolder) -> None:
     config, mistakes = read_config(SupervisorConfig, table, str(file))
     folder.mistakes.extend(mistakes)
     folder.supervisor = config or default
+    folder.warnings.extend(f"{file}: {reason}" for reason in _without_effect(folder.supervisor))
+
+
+def _without_effect(config: SupervisorConfig) -> list[str]:
+    """Sections that old files may have and that do nothing here: nobody is to rely on them."""
+    found = []
+    if config.federation is not None:
+        found.append("[federation] has no effect: no data travels between nodes, it stays here")
+    if config.cnc is not None and config.cnc.rest_api_enabled:
+        found.append("[cnc] rest_api_enabled has no effect: use 'enrgdaq status --json --attach'")
+    return found
 
 
 def read_job(file: Path, registry: Registry) -> tuple[JobFile | None, list[Mistake]]:

@@ -14,6 +14,7 @@ from enrgdaq.supervisor.child import Child, describe_exit
 from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.logs import LogBook
 from enrgdaq.supervisor.loop import Loop
+from enrgdaq.supervisor.origins import OriginNotes
 from enrgdaq.supervisor.places import Places
 from enrgdaq.supervisor.restart import decide
 from enrgdaq.supervisor.rings import NodeRings
@@ -46,6 +47,7 @@ class Fleet:
         self._config = config
         self._places = places
         self._rings = rings
+        self._origins = OriginNotes(places.origins, places.supervisor_id)
         self._loop = loop
         self._book = book
         self._audit = audit
@@ -61,6 +63,7 @@ class Fleet:
 
     def start_all(self) -> None:
         """Start every job, consumers first, so that nobody's first data waits for long."""
+        self._origins.sweep(self._rings.uuids())
         for kind in reversed(STOP_ORDER):
             for job in self.of_kind(kind):
                 self._launch(job)
@@ -208,6 +211,7 @@ class Fleet:
         self._rings.update(job.facts)
         ring = self._rings.ring_of(job.id)
         ring.clear_beat()
+        self._origins.note_start(job.file, ring)
         spec = JobSpec(
             unique_id=job.id,
             instance_id=job.lives,

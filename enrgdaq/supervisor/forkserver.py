@@ -10,6 +10,7 @@ parent lives, so they outlive a killed supervisor; and it unpickles what it is s
 
 import contextlib
 import ctypes
+import functools
 import importlib
 import os
 import selectors
@@ -89,9 +90,8 @@ def _preload() -> None:
     """Import what jobs need, so that forks share it."""
     import numpy  # noqa: F401
     import psutil  # noqa: F401
-    import pyarrow as pa
     import pyarrow.csv
-    import pyarrow.ipc
+    import pyarrow.ipc  # noqa: F401
     import zmq  # noqa: F401
     import zstandard  # noqa: F401
 
@@ -104,7 +104,16 @@ def _preload() -> None:
         if ".store." in module:
             importlib.import_module(module)
 
-    # The first conversion of Python objects imports pandas where it is installed.
+
+@functools.cache
+def _preload_for_jobs() -> None:
+    """The first conversion of Python objects imports pandas where it is installed.
+
+    That takes a second, so it is done before the first job and not before the configuration is
+    checked: mistakes are told, and a console is drawn, without it.
+    """
+    import pyarrow as pa
+
     pa.array([1.0])
 
 
@@ -141,6 +150,8 @@ def _take_request(own: socket.socket, children: set[int]) -> bool:
     # Asked for before the fork: a child whose forkserver is killed at once has another parent
     # by the time it could ask itself.
     forkserver = os.getpid()
+    if request.target == "job":
+        _preload_for_jobs()
     pid = _fork()
     if pid == 0:
         own.close()

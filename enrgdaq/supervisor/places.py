@@ -46,6 +46,11 @@ class Places:
         return self.out / "state" / self.supervisor_id
 
     @property
+    def origins(self) -> Path:
+        """What producers were when, ring by ring; see :mod:`enrgdaq.daq.origins`."""
+        return self.state / "origins"
+
+    @property
     def log_file(self) -> Path:
         """The log of the supervisor and of all jobs."""
         return self.logs / f"{self.supervisor_id}.log"

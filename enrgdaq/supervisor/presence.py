@@ -18,20 +18,20 @@ class Presence:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seen: dict[tuple[str, str], tuple[Caller, float]] = {}
+        self._seen: dict[tuple[str, ...], tuple[Caller, float]] = {}
 
     def note(self, caller: Caller) -> bool:
         """Somebody asks; whether it is a console that was not there before."""
         if caller.program != CONSOLE:
             return False
-        key = (caller.user, caller.terminal)
+        key = _key(caller)
         is_new = key not in self._seen
         self._seen[key] = (caller, self._clock())
         return is_new
 
     def leave(self, caller: Caller) -> bool:
         """A console says that it goes; whether it was there."""
-        return self._seen.pop((caller.user, caller.terminal), None) is not None
+        return self._seen.pop(_key(caller), None) is not None
 
     def take_gone(self) -> list[Caller]:
         """Consoles that have been silent for too long; each once."""
@@ -42,8 +42,13 @@ class Presence:
         return gone
 
     def names(self) -> list[str]:
-        """``account on terminal`` of each."""
+        """``account on terminal`` of each, and from where."""
         return sorted(
             f"{caller.user or 'somebody'} on {caller.terminal or 'no terminal'}"
+            + (f" at {caller.address}" if caller.address else "")
             for caller, _ in self._seen.values()
         )
+
+
+def _key(caller: Caller) -> tuple[str, ...]:
+    return caller.user, caller.terminal, caller.address

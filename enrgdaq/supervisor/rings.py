@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from enrgdaq.control.protocol import RingConsumerStatus, RingStatus
+from enrgdaq.daq.origins import origins_path
 from enrgdaq.daq.places import bell_path, lock_path, routes_path
 from enrgdaq.daq.spec import SourceRing
 from enrgdaq.errors import ConfigurationError, RingFormatError, TransportError
@@ -118,7 +119,7 @@ class NodeRings:
     def source(self, producer: str) -> SourceRing:
         """The ring of a producer as consumers are told of it."""
         ring = next(r for r in self._rings if not r.is_old and r.producer == producer)
-        return _source(ring)
+        return self._source(ring)
 
     def ring_of(self, producer: str) -> RingFile:
         """The ring that a job writes."""
@@ -127,11 +128,15 @@ class NodeRings:
     def sources_of(self, consumer: str) -> list[SourceRing]:
         """The rings that a job reads, older ones of a producer first."""
         return [
-            _source(ring)
+            self._source(ring)
             for ring in self._rings
             if ring.file.row_of(consumer) is not None
             and (not ring.is_old or self._owes(ring, consumer))
         ]
+
+    def uuids(self) -> set[str]:
+        """All rings, those of earlier runs too."""
+        return {ring.file.identity.uuid for ring in self._rings}
 
     def owes(self, consumer: str) -> bool:
         """Whether any ring holds data for a job."""
@@ -189,8 +194,9 @@ class NodeRings:
             kept.append(f"{target} holds data for {owed}; the next start goes on with it")
             self._forget(ring)
         self._rings.clear()
-        with contextlib.suppress(OSError):
-            self._places.memory.rmdir()
+        for folder in (self._places.memory, self._places.origins):
+            with contextlib.suppress(OSError):  # it is not empty, or was never made
+                folder.rmdir()
         return kept
 
     def status(self) -> list[RingStatus]:
@@ -319,6 +325,7 @@ class NodeRings:
             out_dir=str(self._places.out),
             capacity=size,
             made_ns=time.time_ns(),
+            is_mirror=job.is_mirror,
         )
         name = f"{job.unique_id}.{identity.uuid[:8]}{SUFFIX}"
         file = RingFile.create(self._folder_of(job) / name, identity)
@@ -347,6 +354,15 @@ class NodeRings:
         for ring in self._current.values():
             ring.announce_rows()
 
+    def _source(self, ring: NodeRing) -> SourceRing:
+        return SourceRing(
+            path=str(ring.file.path),
+            origins=str(origins_path(self._places.origins, ring.file.identity.uuid)),
+            producer=ring.producer,
+            producer_type=ring.producer_type,
+            is_old=ring.is_old,
+        )
+
     def _save_routes(self) -> None:
         runtime = self._places.runtime
         consumers = tuple(
@@ -364,21 +380,13 @@ class NodeRings:
         # The copy goes first: left alone, it would bring back at the next start what is drained.
         (self._places.state / ring.file.path.name).unlink(missing_ok=True)
         faults.hit("supervisor.drained")
+        origins_path(self._places.origins, ring.file.identity.uuid).unlink(missing_ok=True)
         self._forget(ring)
 
     def _forget(self, ring: NodeRing) -> None:
         ring.file.path.unlink(missing_ok=True)
         ring.file.close()
         self._rings.remove(ring)
-
-
-def _source(ring: NodeRing) -> SourceRing:
-    return SourceRing(
-        path=str(ring.file.path),
-        producer=ring.producer,
-        producer_type=ring.producer_type,
-        is_old=ring.is_old,
-    )
 
 
 def _request(job: JobFacts) -> RingRequest:

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from enrgdaq import __version__
+from enrgdaq.control.history import ALL_TOPICS, History
 from enrgdaq.control.protocol import (
+    Histories,
     JobDetails,
     JobStatus,
+    RingStatus,
     Snapshot,
     SupervisorStatus,
     TopicStatus,
@@ -44,6 +47,7 @@ class Reporter:
         self._config_path = config_path
         self._tags = tags
         self._started = time.time()
+        self._history = History()
 
     def snapshot(self, state: str, consoles: list[str]) -> Snapshot:
         """Everything at once. ``state``: of the supervisor; ``consoles``: who watches."""
@@ -74,8 +78,22 @@ class Reporter:
             ),
             jobs=jobs,
             topics=topics,
-            rings=self._rings.status(),
+            rings=[self._with_averages(ring) for ring in self._rings.status()],
         )
+
+    def _with_averages(self, ring: RingStatus) -> RingStatus:
+        """Tell how much of a ring is a message: counting what it holds would mean to walk it."""
+        job = self._fleet.jobs.get(ring.producer)
+        messages = job.stats.total("messages_out") if job is not None else 0
+        if job is None or ring.is_old or not messages:
+            return ring
+        counts = job.stats.topics().values()
+        counted = sum(one.messages for one in counts)
+        # A message of several topics is counted on each, and so are its rows.
+        rows = sum(one.rows for one in counts) * messages / counted if counted else 0.0
+        ring.message_bytes = ring.head / messages
+        ring.row_bytes = ring.head / rows if rows else 0.0
+        return ring
 
     def job(self, job: Job, backlog: Backlog) -> JobStatus:
         """One job for displays."""
@@ -184,6 +202,17 @@ class Reporter:
                 status.rate_bytes += rates.bytes
                 status.rate_rows += rates.rows
         return [found[topic] for topic in sorted(found)]
+
+    def note_rates(self) -> None:
+        """Once a second: what an operator who comes later wants to have seen."""
+        rates = [(one.topic, one.rate_messages, one.rate_bytes) for one in self.topics()]
+        jobs = [job.stats.rates for job in self._fleet.jobs.values()]
+        total = sum(one.messages_out for one in jobs), sum(one.bytes_out for one in jobs)
+        self._history.add(time.time(), [(ALL_TOPICS, *total), *rates])
+
+    def history(self, topics: list[str]) -> Histories:
+        """The last hour of these topics."""
+        return Histories(topics=self._history.packed(topics))
 
     def job_rows(self) -> list[list[Any]]:
         """Rows of ``stats.csv``."""

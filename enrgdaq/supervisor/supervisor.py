@@ -14,6 +14,8 @@ from typing import Final
 import msgspec
 import zmq
 
+from enrgdaq.control import protocol
+from enrgdaq.control.remote import RemoteControl
 from enrgdaq.control.server import ControlServer
 from enrgdaq.daq.log_records import LogBatch
 from enrgdaq.daq.models import DAQJobMessageStatsReport
@@ -27,8 +29,10 @@ from enrgdaq.errors import (
     CodecError,
     ConfigurationError,
     NameInUseError,
+    NoKeyError,
     TransportError,
 )
+from enrgdaq.keys import Gate
 from enrgdaq.supervisor.alarms import Alarms
 from enrgdaq.supervisor.audit import AuditTrail
 from enrgdaq.supervisor.broker import BrokerProcess
@@ -36,6 +40,7 @@ from enrgdaq.supervisor.changes import Changes
 from enrgdaq.supervisor.check import JobFacts, check_jobs
 from enrgdaq.supervisor.commands import Commands
 from enrgdaq.supervisor.config import ConfigFolder, read_folder
+from enrgdaq.supervisor.exposure import control_key, keys_of, remote_control
 from enrgdaq.supervisor.fleet import STOP_ORDER, Fleet
 from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.logind import shared_memory_warning
@@ -214,8 +219,10 @@ class Supervisor:
             self._changes,
             stop=self.stop,
             state=lambda: "stopping" if self._stop_reason else "running",
+            remote=lambda: self._remote.status() if self._remote else None,
         )
         self._loop.watch(control.socket, lambda: control.answer(self._commands.answer))
+        self._remote = self._open_remote(context)
         self._audit.note("supervisor started", text=str(self._config_path.resolve()))
         _LOG.info(
             "supervisor %s starts %d jobs of %s; files go to %s, log to %s",
@@ -232,8 +239,25 @@ class Supervisor:
         finally:
             self._changes.close()
             control.close()
+            if self._remote:
+                self._remote.close()
             self._telemetry_in.close()
             self._telemetry_out.close()
+
+    def _open_remote(self, context: "zmq.Context[zmq.Socket[bytes]]") -> RemoteControl | None:
+        cnc, keys = remote_control(self._config), keys_of(self._config_path, self._config)
+        if cnc is None:
+            return None
+        try:
+            own = control_key(cnc, keys, self._config.supervisor_id)
+        except NoKeyError:
+            # On loopback; warned of when the files were read.
+            return None
+        gate = Gate(context, keys)
+        remote = RemoteControl(context, gate, host=cnc.server_host, port=cnc.server_port, own=own)
+        remote.watch(self._loop.watch, self._commands.answer)
+        _LOG.info("control listens on %s", remote.endpoint)
+        return remote
 
     def _turn_until(self, is_over: Callable[[], bool], deadline: float | None) -> bool:
         """Turn the loop until a condition holds; ``False`` when the deadline came first."""
@@ -245,9 +269,12 @@ class Supervisor:
             self._broker.tend(self._spawner)
             self._fleet.tick()
             self._changes.tick()
+            if self._remote:
+                self._remote.look()
             if now >= self._stats_due:
                 self._stats_due = max(self._stats_due + _STATS_SECONDS, now)
                 self._write_stats()
+                self._reporter.note_rates()
                 self._rings.remove_drained()
                 self._commands.tick()
                 self._alarms.look(self._reporter.alarms())
@@ -324,7 +351,7 @@ class Supervisor:
                     job = self._fleet.jobs.get(report.unique_id)
                     if job is not None:
                         job.stats.absorb(report)
-            except (CodecError, msgspec.MsgspecError) as error:
+            except (CodecError, *protocol.UNREADABLE) as error:
                 _LOG.debug("telemetry on %s dropped: %s", topic, error)
             if time.monotonic() > deadline:
                 return  # the loop comes back at once, after everybody else had a turn

@@ -59,7 +59,7 @@ def decode(data: bytes | memoryview, base: type[T]) -> T:
         raise CodecError(f"unknown message type {tag!r}: import its class in the job that reads it")
     try:
         decoded: T = _decoder(message_type).decode(view[2 + length :])
-    except (msgspec.MsgspecError, UnicodeDecodeError, NotImplementedError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, NotImplementedError, RecursionError) as error:
         raise CodecError(f"{tag}: {error}") from error
     return decoded
 

@@ -49,7 +49,7 @@ class ScratchNode:
 
     def launch(self) -> None:
         """Start the supervisor and do not wait."""
-        command = [sys.executable, "-m", "enrgdaq", "run", "--quiet"]
+        command = [*ending_with_us("TERM"), sys.executable, "-m", "enrgdaq", "run", "--quiet"]
         with (self.folder / "supervisor.txt").open("wb") as said:
             self._process = subprocess.Popen(
                 [*command, "--daq-job-config-path", str(self.configs)],
@@ -167,6 +167,15 @@ class ScratchNode:
         self.stop()
         if not self.is_kept:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def ending_with_us(signal_name: str) -> list[str]:
+    """What to put before a command that is to be signalled when this process is killed.
+
+    Not a function called between fork and exec, which may hang where there are threads.
+    """
+    program = shutil.which("setpriv")
+    return [program, "--pdeathsig", signal_name] if program else []
 
 
 def to_toml(table: dict[str, Any], path: str = "") -> str:

@@ -4,30 +4,32 @@
 
 Parts: ``start`` (first picture, attach), ``idle`` (20 jobs at one message a second: share of a
 core, bytes to the terminal), ``flood`` (50 000 log lines/s and 50 000 messages/s: delay of keys),
-``rate`` (a producer at full speed, in turns with and without a console).
+``rate`` (a producer at full speed, in turns with and without a console), ``many`` (200 jobs and
+500 topics whose figures all change: delay of keys that scroll), ``stall`` (a line that takes
+nothing for a minute: CPU of the console, longest pause in the data).
 """
 
 import argparse
-import fcntl
-import os
-import pty
-import re
-import select
+import csv
+import itertools
+import signal
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
-
 from enrgdaq.trials.scratch import ScratchNode
+from tests.benchmarks.far_terminal import FarTerminal
 
+WATCH = """
+import sys
+from pathlib import Path
+from tui import session
+session.run(Path(sys.argv[1]), readonly=False, is_ours=False, refresh_seconds=0.5)
+"""
 FLOOD = """
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.models import DAQJobConfig
@@ -45,89 +47,18 @@ class DAQJobFlood(DAQJob):
 """
 
 
-class Terminal:
-    """A console at the far end of a pseudo terminal that is read as fast as it writes."""
-
-    def __init__(self, node: ScratchNode, state: str, size: tuple[int, int] = (80, 24)) -> None:
-        self._near, far = pty.openpty()
-        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color", "XDG_STATE_HOME": state}
-        self.began = time.perf_counter()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tui.cli", "--daq-job-config-path", str(node.configs)],
-            stdin=far,
-            stdout=far,
-            stderr=far,
-            env=environment,
-            start_new_session=True,
-        )
-        os.close(far)
-        self.bytes = 0
-        self._recent = b""
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def press(self, keys: bytes) -> None:
-        """Press keys; what came before does not count any more."""
-        with self._lock:
-            self._recent = b""
-        os.write(self._near, keys)
-
-    def until(self, pattern: bytes, seconds: float = 60.0) -> float:
-        """Wait for output; the time at which it came (``perf_counter``)."""
-        wanted = re.compile(pattern)
-        deadline = time.perf_counter() + seconds
-        while time.perf_counter() < deadline:
-            with self._lock:
-                if wanted.search(self._recent):
-                    return time.perf_counter()
-            time.sleep(0.0005)
-        raise SystemExit(f"{pattern!r} did not come within {seconds:g} s: {self._recent[-500:]!r}")
-
-    def cpu_seconds(self) -> float:
-        """CPU time of the console's process."""
-        times = psutil.Process(self.process.pid).cpu_times()
-        return times.user + times.system
-
-    def leave(self) -> None:
-        """Detach."""
-        self.press(b"\x1b\x1bd")
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._ended.set()
-        self._reader.join()
-        os.close(self._near)
-
-    def _read(self) -> None:
-        while not self._ended.is_set():
-            if not select.select([self._near], [], [], 0.05)[0]:
-                continue
-            try:
-                data = os.read(self._near, 65_536)
-            except OSError:
-                return
-            with self._lock:
-                self.bytes += len(data)
-                self._recent = (self._recent + data)[-200_000:]
-
-
 def start(quick: bool, state: str) -> None:
     """Time from the command to the first picture with jobs in it."""
     with ScratchNode("console") as node:
         _jobs(node, 3)
         first, attach = [], []
         for _ in range(2 if quick else 5):
-            terminal = Terminal(node, state)
+            terminal = _console(node, state)
             first.append(terminal.until(rb"ALL WELL|STARTING|NOT ALL") - terminal.began)
             terminal.until(rb"ALL WELL")
             terminal.leave()
             for _ in range(2):
-                terminal = Terminal(node, state)
+                terminal = _console(node, state)
                 attach.append(terminal.until(rb"ALL WELL") - terminal.began)
                 terminal.leave()
             _shut_down(node)
@@ -142,7 +73,7 @@ def idle(quick: bool, state: str) -> None:
         _jobs(node, 19)
         node.start()
         for size in ((80, 24), (200, 50)):
-            terminal = Terminal(node, state, size)
+            terminal = _console(node, state, size)
             terminal.until(rb"ALL WELL")
             time.sleep(8.0)
             cpu, written, began = terminal.cpu_seconds(), terminal.bytes, time.perf_counter()
@@ -158,9 +89,25 @@ def idle(quick: bool, state: str) -> None:
             )
 
 
+KEYS: tuple[tuple[str, bytes, bytes], ...] = (
+    # What the key brings onto the screen, and only that key. The cursor's mark is drawn anew when
+    # it moves, and when a page goes away.
+    ("j", b"j", "▌".encode()),
+    ("k", b"k", "▌".encode()),
+    ("r", b"r", b"any other key"),
+    ("r x", b"x", b"left as it is"),
+    ("?", b"?", b"Everywhere"),
+    ("? q", b"q", "▌".encode()),
+    ("E", b"E", b"supervisor started"),
+    ("E q", b"q", "▌".encode()),
+    ("q", b"q", b"Leave it running"),
+    ("q q", b"q", "▌".encode()),
+)
+
+
 def flood(quick: bool, state: str) -> None:
     """Delay from a key to its effect on the terminal, under load."""
-    presses = 60 if quick else 300
+    rounds = 12 if quick else 60
     with ScratchNode("console") as node:
         _jobs(node, 3)
         jobs = node.configs / "jobs"
@@ -169,26 +116,21 @@ def flood(quick: bool, state: str) -> None:
         node.add("flood", {"daq_job_type": "DAQJobFlood"})
         _stream(node, rate=50_000.0)
         node.start()
-        terminal = Terminal(node, state)
+        terminal = _console(node, state)
         terminal.until(rb"jobs run")
         time.sleep(5.0)
         before, began = _lines_and_messages(node), time.perf_counter()
-        delays = []
-        for number in range(presses):
-            # The cursor's mark is drawn anew when it moves, and only then.
-            pressed = time.perf_counter()
-            terminal.press(b"jk"[number % 2 : number % 2 + 1])
-            delays.append(1000 * (terminal.until("▌".encode()) - pressed))
-            time.sleep(0.05 + 0.013 * (number % 7))
+        used = terminal.cpu_seconds()
+        delays = _press(terminal, KEYS, rounds)
         after, passed = _lines_and_messages(node), time.perf_counter() - began
+        share = 100 * (terminal.cpu_seconds() - used) / passed
         terminal.leave()
         lines, messages = ((b - a) / passed for a, b in zip(before, after, strict=True))
-        delays.sort()
+        _say_delays("key to picture under flood", delays)
         _say(
-            "key to picture under flood",
-            f"p50 {statistics.median(delays):.0f} ms",
-            f"p99 {delays[int(0.99 * len(delays))]:.0f} ms, max {delays[-1]:.0f} ms;"
-            f" {lines:.0f} log lines/s taken or counted, {messages:.0f} msg/s",
+            "  meanwhile",
+            f"{lines:.0f} lines/s",
+            f"taken or counted, {messages:.0f} msg/s, console {share:.0f} % of a core",
         )
 
 
@@ -202,7 +144,7 @@ def rate(quick: bool, state: str) -> None:
         alone, watched = [], []
         for _ in range(2 if quick else 5):
             alone.append(_bytes_per_second(node, seconds))
-            terminal = Terminal(node, state)
+            terminal = _console(node, state)
             terminal.until(rb"jobs run")
             time.sleep(1.0)
             watched.append(_bytes_per_second(node, seconds))
@@ -216,12 +158,113 @@ def rate(quick: bool, state: str) -> None:
         )
 
 
+def many(quick: bool, state: str) -> None:
+    """200 jobs and 500 topics, all of whose figures change with every picture."""
+    rounds = 30 if quick else 150
+    mark = "▌".encode()
+    scroll = (("j", b"j", mark), ("page down", b"\x1b[6~", mark), ("page up", b"\x1b[5~", mark))
+    script = Path(__file__).with_name("many_jobs.py")
+    with subprocess.Popen(
+        [sys.executable, str(script), "200", "500"], stdout=subprocess.PIPE, text=True
+    ) as crowd:
+        try:
+            assert crowd.stdout is not None
+            socket_path = crowd.stdout.readline().strip()
+            for size in ((80, 24), (200, 50)):
+                terminal = FarTerminal(["-c", WATCH, socket_path], state, size)
+                terminal.until(rb"jobs run")
+                time.sleep(3.0)
+                used, began = terminal.cpu_seconds(), time.perf_counter()
+                delays = _press(terminal, scroll, rounds)
+                terminal.press(b"\t")
+                time.sleep(0.5)
+                delays |= {
+                    f"topics {key}": d for key, d in _press(terminal, scroll, rounds).items()
+                }
+                passed = time.perf_counter() - began
+                share = 100 * (terminal.cpu_seconds() - used) / passed
+                terminal.leave()
+                _say_delays(f"200 jobs, {size[0]}x{size[1]}", delays)
+                _say("  meanwhile", f"{share:.0f} % of a core", "with 10 keys a second")
+        finally:
+            crowd.send_signal(signal.SIGINT)
+
+
+def stall(quick: bool, state: str) -> None:
+    """A line that takes nothing more for a minute."""
+    seconds = 10.0 if quick else 60.0
+    with ScratchNode("console") as node:
+        _jobs(node, 1)
+        node.add(
+            "ticks",
+            {
+                "daq_job_type": "DAQJobTest",
+                "rand_min": 1,
+                "rand_max": 9,
+                "interval_seconds": 0.02,
+                "store_config": {"csv": {"file_path": "ticks.csv"}},
+            },
+        )
+        node.start()
+        terminal = _console(node, state)
+        terminal.until(rb"ALL WELL")
+        time.sleep(2.0)
+        terminal.stall()
+        time.sleep(10.0)
+        used, began = terminal.cpu_seconds(), time.perf_counter()
+        time.sleep(seconds)
+        passed = time.perf_counter() - began
+        share = 100 * (terminal.cpu_seconds() - used) / passed
+        terminal.read_on()
+        back = terminal.delay(b"?", b"Everywhere")
+        terminal.press(b"q")
+        terminal.leave()
+        node.stop()
+        with (node.out / "ticks.csv").open(newline="") as file:
+            times = [float(row["timestamp"]) for row in csv.DictReader(file)]
+        gap = max(b - a for a, b in itertools.pairwise(times))
+        _say(
+            f"line stalled for {passed:.0f} s",
+            f"{share:.1f} % of a core",
+            f"longest pause between rows {1000 * gap:.0f} ms, first key after it {back:.0f} ms",
+        )
+
+
 PARTS: dict[str, Callable[[bool, str], None]] = {
     "start": start,
     "idle": idle,
     "flood": flood,
     "rate": rate,
+    "many": many,
+    "stall": stall,
 }
+
+
+def _console(node: ScratchNode, state: str, size: tuple[int, int] = (80, 24)) -> FarTerminal:
+    return FarTerminal(["-m", "tui.cli", "--daq-job-config-path", str(node.configs)], state, size)
+
+
+def _press(
+    terminal: FarTerminal, keys: Sequence[tuple[str, bytes, bytes]], rounds: int
+) -> dict[str, list[float]]:
+    delays: dict[str, list[float]] = {name: [] for name, _, _ in keys}
+    for number in range(rounds):
+        for name, pressed, pattern in keys:
+            delays[name].append(terminal.delay(pressed, pattern))
+            time.sleep(0.05 + 0.013 * (number % 7))
+    return delays
+
+
+def _say_delays(what: str, delays: dict[str, list[float]]) -> None:
+    everything = sorted(delay for some in delays.values() for delay in some)
+    _say(what, f"p50 {statistics.median(everything):.0f} ms", f"p99 {_p99(everything):.0f} ms")
+    for name, some in delays.items():
+        figures = f"p99 {_p99(some):.0f} ms, max {max(some):.0f} ms"
+        _say(f"  {name}", f"p50 {statistics.median(some):.0f} ms", figures)
+
+
+def _p99(delays: list[float]) -> float:
+    return sorted(delays)[int(0.99 * len(delays))]
 
 
 def _jobs(node: ScratchNode, sources: int) -> None:

@@ -1,11 +1,16 @@
 """How fast rows go to MySQL and Redis, beside each library used directly, in one process.
 
     uv run python -m tests.benchmarks.server_stores
+    uv run python -m tests.benchmarks.server_stores --outage 30
 
 Both get the same rows in the same batches, one transaction each. The library is given Python
 values that are ready; the store is given messages with Arrow tables, as from a ring.
+
+With ``--outage`` a server of this command's own is stopped for so many seconds while the whole
+system takes a thousand rows a second, and started again.
 """
 
+import argparse
 import contextlib
 import os
 import statistics
@@ -22,12 +27,24 @@ from enrgdaq.daq.store.journal import Position
 from enrgdaq.errors import ServerAwayError
 from tests.daq.store.test_mysql import Store as MySQLStore
 from tests.daq.store.test_redis import Store as RedisStore
+from tests.private_servers import private_mariadb, private_redis
 from tests.servers import MySQLDatabase, RedisKeys, found_server, own_database
+from tests.system.node import Node
+from tests.system.test_server_stores import (
+    MANY,
+    ROWS,
+    add_store,
+    finish,
+    sent_tables,
+    steady,
+    wait_for_more,
+)
 
 ROWS_A_TABLE = 1_000
 TABLES_A_BATCH = 20
 BATCHES = 5
 ROUNDS = 5
+Private = Callable[[Path], contextlib.AbstractContextManager[tuple[Any, Any]]]
 
 
 def tables() -> list[pa.Table]:
@@ -116,8 +133,45 @@ def compare(name: str, store: Callable[[], None], library: Callable[[], None]) -
     print(f"{name}: store {ours:,.0f} rows/s, library {theirs:,.0f} rows/s, ratio {ratio:.2f}")
 
 
+def sit_out(name: str, private: Private, seconds: float) -> None:
+    """Stop the server amid a thousand rows a second; every row must be there once."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        runtime = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
+        process, server = stack.enter_context(private(folder))
+        node = Node(folder, runtime, f"outage-{os.getpid()}")
+        stack.callback(node.close)
+        steady(node, server, tables=MANY)
+        store = add_store(node, server)
+        node.start(wait_running=False)
+        wait_for_more(node, server)
+        process.stop()
+        most_spooled = 0
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            most_spooled = max(most_spooled, node.job(store).spool_bytes)
+            time.sleep(0.1)
+        process.launch_again()
+        back = time.monotonic()
+        node.wait_job(store, lambda j: not (j.spool_bytes or j.condition), seconds=120)
+        drained = time.monotonic() - back
+        finish(node, server)
+        print(
+            f"{name}: {sent_tables(node) * ROWS:,} rows, each there once, producer never held up;"
+            f" {most_spooled / 1e6:.2f} MB in the spool, drained {drained:.1f} s after the start"
+        )
+
+
 def main() -> None:
     """Measure both stores."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--outage", type=float, metavar="SECONDS")
+    seconds = parser.parse_args().outage
+    if seconds is not None:
+        print(f"server stopped for {seconds:g} s; load average {os.getloadavg()[0]:.1f}")
+        sit_out("MariaDB", private_mariadb, seconds)
+        sit_out("Redis", private_redis, seconds)
+        return
     print(f"{ROUNDS} rounds of {BATCHES} transactions of {TABLES_A_BATCH} x {ROWS_A_TABLE} rows")
     print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     batch = tables()

@@ -10,19 +10,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from enrgdaq.daq.consume import MessageStream
 from enrgdaq.daq.counters import Counters
 from enrgdaq.daq.inbox import Inbox
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
 from enrgdaq.daq.outbox import Outbox
+from enrgdaq.daq.raw_batch import batch_payload, blobs_of
 from enrgdaq.daq.reservation import Reservation, table_layout
-from enrgdaq.daq.spec import SourceRing
+from enrgdaq.daq.spec import RecordSetAside, SourceRing
 from enrgdaq.daq.store.models import (
     DAQJobMessageStorePyArrow,
     DAQJobMessageStoreRaw,
     DAQJobStoreConfig,
     DAQJobStoreConfigMemory,
 )
-from enrgdaq.errors import TransportError
+from enrgdaq.errors import CodecError, TransportError
 from enrgdaq.models import SupervisorInfo
 from enrgdaq.transport.ring import RingFile, RingIdentity
 from enrgdaq.transport.routes import Consumer, Routes, save_routes
@@ -63,7 +65,11 @@ class Pair:
             lambda staged: self.announced.extend(sequence for *_, sequence in staged),
         )
         source = SourceRing(
-            path=str(folder / "ring"), producer="source", producer_type="Test", is_old=False
+            path=str(folder / "ring"),
+            origins=str(folder / "origins"),
+            producer="source",
+            producer_type="Test",
+            is_old=False,
         )
         self.inbox = Inbox(
             [source], "memory", SupervisorInfo(supervisor_id="test"), bell, for_store=True
@@ -73,12 +79,13 @@ class Pair:
         """What has come in since the last call, in memory of its own."""
         messages: list[Any] = []
         for source, reader, record in self.inbox.read():
-            message = source.unpack(record)
-            if isinstance(message, DAQJobMessageStorePyArrow):
-                message.table = message.copy_table()
-            elif isinstance(message, DAQJobMessageStoreRaw):
-                message.data = bytes(message.data)
-            messages.append(message)
+            sender, at_home = source.at_home(record)
+            for message in sender.unpack(at_home):
+                if isinstance(message, DAQJobMessageStorePyArrow):
+                    message.table = message.copy_table()
+                elif isinstance(message, DAQJobMessageStoreRaw):
+                    message.data = bytes(message.data)
+                messages.append(message)
             reader.commit(record.end)
         return messages
 
@@ -101,9 +108,60 @@ def test_a_batch_arrives_in_order_with_its_ids(pair: Pair) -> None:
     received = pair.received()
     assert [message.data for message in received] == [message.data for message in messages]
     assert [message.id for message in received] == [message.id for message in messages]
-    assert pair.announced == list(range(500))
+    assert len({message.id for message in messages}) == 500
+    assert pair.announced == [0], "small messages share a record"
     assert pair.counters.messages_out == 500
-    assert pair.counters.bytes_out == 50_000
+    assert 50_000 <= pair.counters.bytes_out < 55_000
+
+
+def test_a_batch_is_cut_where_its_messages_become_large_or_other(pair: Pair) -> None:
+    sizes = [100] * 3 + [20_000] + [16_000] * 20 + [0, 1, 7, 8]
+    messages = [
+        DAQJobMessageStoreRaw(store_config=STORE, data=bytes([number]) * size)
+        for number, size in enumerate(sizes)
+    ]
+    messages[1].tag = messages[2].tag = "a"
+    pair.outbox.publish_many(messages)
+    received = pair.received()
+    assert [message.data for message in received] == [message.data for message in messages]
+    assert [message.id for message in received] == [message.id for message in messages]
+    assert [message.tag for message in received[:4]] == [None, "a", "a", None]
+    assert len(pair.announced) == 5
+
+
+def test_a_message_that_cannot_be_sent_ends_the_batch_before_it(pair: Pair) -> None:
+    bad = DAQJobMessageStoreRaw(store_config=STORE, data="text")  # type: ignore[arg-type]
+    with pytest.raises(CodecError, match="must be bytes, not str"):
+        pair.outbox.publish_many([raw(0), raw(1), bad, raw(3)])
+    assert [message.data for message in pair.received()] == [raw(0).data, raw(1).data]
+
+
+@pytest.mark.parametrize("position", [0, 1, 4, 8, 9])
+def test_a_damaged_batch_is_refused(position: int) -> None:
+    blobs = [memoryview(b"abc"), memoryview(b"0123456789")]
+    payload = batch_payload(blobs)
+    space = bytearray(payload.length)
+    payload.fill(memoryview(space))
+    assert [bytes(blob) for blob in blobs_of(memoryview(space))] == [b"abc", b"0123456789"]
+    space[position] ^= 0x40
+    with pytest.raises(CodecError, match="batch of"):
+        blobs_of(memoryview(space))
+
+
+def test_one_message_of_a_batch_is_put_aside_alone(pair: Pair, tmp_path: Path) -> None:
+    reports: list[RecordSetAside] = []
+    stream = MessageStream(
+        pair.inbox, Counters(), [], tmp_path / "aside", reports.append, logging.getLogger("test")
+    )
+    pair.outbox.publish_many([raw(number) for number in range(3)])
+    for sender, _, record, _ in stream.read():
+        for index in (1, 1):
+            uuid = sender.home.ring_uuid
+            stream.put_message_aside("source", uuid, record, index, "no such place")
+    (path,) = (tmp_path / "aside").iterdir()
+    assert path.read_bytes().endswith(bytes(raw(1).data))
+    assert raw(0).data[:20] not in path.read_bytes()
+    assert [report.path for report in reports] == [str(path)]
 
 
 def test_messages_of_several_kinds_keep_their_settings_in_a_batch(pair: Pair) -> None:

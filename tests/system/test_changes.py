@@ -112,7 +112,7 @@ def test_user_code_that_hangs_on_import_holds_nobody_up(running: Node) -> None:
         "import time\nfrom enrgdaq.daq.base import DAQJob\ntime.sleep(60)\n"
         "class DAQJobSlow(DAQJob):\n    pass\n",
     )
-    path = running.client.socket_path
+    path = running.client.address
     refusals: list[str] = []
 
     def add() -> None:

@@ -80,7 +80,7 @@ def test_rows_as_lists(node: Node) -> None:
         """
 self.rows(["t", "v"], [[1, 'say "hi", twice\\nplease'], [2, None], [np.int64(3), np.float32(0.5)]])
 self.publish(DAQJobMessageStoreTabular(store_config=config(file_path="a.csv"),
-    keys=["t", "v"], data_columns={"v": np.array([0.25]), "t": [4]}))
+    keys=["t", "v"], data_columns={"v": np.array(["a"]), "t": [4]}))
 """,
     )
     assert node.stop() == 0, node.log()
@@ -89,7 +89,7 @@ self.publish(DAQJobMessageStoreTabular(store_config=config(file_path="a.csv"),
         ["1", 'say "hi", twice\nplease'],
         ["2", ""],
         ["3", "0.5"],
-        ["4", "0.25"],
+        ["4", "a"],
     ]
 
 
@@ -105,7 +105,7 @@ self.table({"a": [5], "b": [6]})
     assert node.stop() == 0, node.log()
     assert read(node.out / "a.csv") == [["a", "b"], ["1", "2"], ["5", "6"]]
     assert read(node.out / "a.part2.csv") == [["a", "c"], ["3", "4"]]
-    assert "has other columns than before" in node.log()
+    assert "the columns of once changed from a int64, b int64 to a int64, c int64" in node.log()
 
 
 def test_changed_type_loses_nothing(node: Node) -> None:
@@ -167,7 +167,7 @@ def test_table_that_csv_cannot_hold_is_put_aside_and_holds_up_nobody(node: Node)
     once(
         node,
         """
-self.table({"b": pa.array([b"\\xff\\xfe"], pa.binary())}, file_path="bad.csv")
+self.table({"b": pa.array([b"\\xff\\xfe"]).view(pa.string())}, file_path="bad.csv")
 self.table({"n": [1, 2]}, file_path="good.csv")
 """,
     )

@@ -78,6 +78,6 @@ def test_files_of_the_demo_are_read_as_shown(node: Node) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    waveforms, samples, charges, again = map(int, done.stdout.split())
-    assert samples == 64
-    assert waveforms == charges == again > 0
+    waveforms, length, rows, again = map(int, done.stdout.split())
+    assert length == 64
+    assert waveforms == rows == again > 0

@@ -3,12 +3,11 @@
 import os
 import signal
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
-from enrgdaq.errors import ControlError
+from tests.system.jobs import STORE, job_code, sender, shm
 from tests.system.node import Node, wait_until
 
 SEED_JOB = """
@@ -41,17 +40,6 @@ class DAQJobMyJob(DAQJob):
             )
             time.sleep(self.config.interval_seconds)
 """
-
-STORE = 'daq_job_type = "DAQJobStoreCSV"\n'
-
-
-def job_code(body: str, name: str = "DAQJobIt") -> str:
-    indented = body.replace("\n", "\n        ")
-    return (
-        "import os, signal, sys, time, subprocess\n"
-        "from enrgdaq.daq.base import DAQJob\n"
-        f"class {name}(DAQJob):\n    def start(self):\n        {indented}\n"
-    )
 
 
 @pytest.fixture
@@ -273,60 +261,31 @@ def test_stubborn_job_is_killed_in_time(it: Node) -> None:
     assert time.monotonic() - began < 6
 
 
-def test_commands(node: Node) -> None:
-    node.add("test", sender())
-    node.add("csv", STORE)
-    assert node.run("status").returncode == 3
-    node.start()
-    assert node.run("restart", "test").returncode == 0
-    job = node.wait_job("test", lambda job: job.state == "running")
-    assert job.restarts == 1
-    assert "test is stopped" in node.run("stop", "test").stdout
-    assert node.run("stop", "test").returncode == 4
-    assert node.run("start", "test").stdout.endswith("test is running\n")
-    done = node.run("restart", "nobody")
-    assert done.returncode == 4
-    assert "no job is called 'nobody'; there are" in done.stderr
-    assert node.run("logs", "--lines", "5").stdout.count("\n") == 5
-    assert "store.DAQJobStoreCSV" in node.run("status").stdout
-    assert node.run("shutdown").stdout.endswith("stopped\n")
-    assert not (node.runtime / "enrgdaq" / node.id / "control").exists()
-    assert not _shm(node).exists()
-    assert node.wait_ended() == 0
-    events = (node.out / "logs" / f"{node.id}.audit.jsonl").read_text().splitlines()
-    assert any('"what":"restart"' in line and '"user":' in line for line in events)
-
-
-def test_status_as_json_has_all_that_scripts_need(node: Node) -> None:
-    import json
-
-    node.add("test", sender())
-    node.add("csv", STORE)
-    node.start()
-    node.wait_job("csv", lambda job: job.messages_in > 0)
-    found = json.loads(node.run("status", "--json").stdout)
-    assert set(found) == {"supervisor", "jobs", "topics", "rings"}
-    keys = (
-        "id type state pid restarts exit_reason messages_in messages_out bytes_in bytes_out"
-        " rate_in rate_out age_seconds backpressure_seconds lost"
+def test_a_loop_that_only_publishes_is_stopped_between_two_messages(it: Node) -> None:
+    it.add_code(
+        "it",
+        job_code(
+            "from enrgdaq.daq.models import DAQJobMessage\n"
+            "print('begun', flush=True)\n"
+            "while True:\n"
+            "    self.publish(DAQJobMessage(topics=['nobody']))"
+        ),
     )
-    assert set(keys.split()) <= set(found["jobs"][0])
-    ring = next(ring for ring in found["rings"] if ring["producer"] == "test")
-    assert {"producer", "capacity", "head", "consumers"} <= set(ring)
-    assert {"name", "cursor", "lag_bytes"} <= set(ring["consumers"][0])
-    node.stop()
+    it.start()
+    it.wait(lambda: "begun" in it.log(), what="the loop")
+    assert it.stop() == 0
 
 
 def test_files_and_folders_are_private(it: Node) -> None:
     it.add_code("it", job_code("self.sleep(3600)"))
     it.start()
     sockets = [p for p in (it.runtime / "enrgdaq" / it.id).rglob("*") if p.is_socket()]
-    rings = list(_shm(it).glob("*.ring"))
+    rings = list(shm(it).glob("*.ring"))
     assert sockets
     assert rings
     for path in (*rings, it.runtime / "enrgdaq" / it.id / "control"):
         assert path.stat().st_mode & 0o077 == 0, path
-    for folder in (_shm(it), it.runtime / "enrgdaq", it.runtime / "enrgdaq" / it.id):
+    for folder in (shm(it), it.runtime / "enrgdaq", it.runtime / "enrgdaq" / it.id):
         assert folder.stat().st_mode & 0o777 == 0o700
     it.stop()
 
@@ -372,30 +331,3 @@ def test_twenty_idle_jobs_are_up_within_five_seconds(node: Node) -> None:
     private = [process.memory_full_info().uss / 1e6 for process in jobs]
     assert max(private) < 60, private
     assert node.stop() == 0
-
-
-def test_stop_of_a_supervisor_that_answers_no_more(it: Node) -> None:
-    it.add_code("it", job_code("self.sleep(3600)"))
-    it.start()
-    assert it.process is not None
-    it.process.send_signal(signal.SIGSTOP)
-    with pytest.raises(ControlError, match="no answer within"):
-        it.client.snapshot()
-    it.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: it.job("it").state == "running", what="an answer")
-    assert it.stop() == 0
-
-
-def sender(file: str = "test.csv") -> str:
-    return f"""
-    daq_job_type = "DAQJobTest"
-    rand_min = 1
-    rand_max = 10
-    interval_seconds = 0.01
-    [store_config.csv]
-    file_path = "{file}"
-    """
-
-
-def _shm(node: Node) -> Path:
-    return Path(f"/dev/shm/enrgdaq-{os.getuid()}-{node.id}")

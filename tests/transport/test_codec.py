@@ -50,6 +50,13 @@ def test_unknown_type_names_the_mend() -> None:
         codec.decode(codec.encode(Elsewhere()), Message)
 
 
+def test_lists_in_lists_without_end_are_that_error_too() -> None:
+    tag = codec.tag_of(Message).encode()
+    body = b"\x81\xa6values" + b"\x91" * 100_000 + b"\x01"
+    with pytest.raises(CodecError, match="recursion"):
+        codec.decode(len(tag).to_bytes(2, "little") + tag + body, Message)
+
+
 @given(st.binary(max_size=200))
 def test_any_other_bytes_are_one_kind_of_error(data: bytes) -> None:
     with pytest.raises(CodecError):

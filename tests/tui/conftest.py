@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 import pytest_textual_snapshot
 from console_driver import Console
+from console_life import Life
 from scripted_supervisor import ScriptedSupervisor
+
+from tests.system.node import Node
 
 # The plugin names this attribute as older versions of syrupy did; pictures would be called .raw.
 pytest_textual_snapshot.SVGImageExtension.file_extension = "svg"
@@ -33,3 +36,12 @@ def supervisor() -> Iterator[ScriptedSupervisor]:
 def console(supervisor: ScriptedSupervisor) -> Console:
     """A console of that supervisor."""
     return Console(supervisor)
+
+
+@pytest.fixture
+def life(node: Node) -> Iterator[Life]:
+    made = Life(node)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -96,3 +96,8 @@ class Console:
         """What is on the screen, as lines of text."""
         strips = self.app.screen._compositor.render_strips()
         return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+async def type_text(pilot: Pilot[Outcome], text: str) -> None:
+    """Press a key for every letter."""
+    await pilot.press(*("space" if letter == " " else letter for letter in text))

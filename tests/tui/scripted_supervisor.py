@@ -10,6 +10,7 @@ from pathlib import Path
 import zmq
 
 from enrgdaq.control import protocol
+from enrgdaq.control.history import History
 from enrgdaq.control.server import ControlServer
 
 NOW = 1_760_000_000.0
@@ -185,6 +186,8 @@ class ScriptedSupervisor:
         self.refusal_of_logs = ""
         self.is_mute = False
         self.asked_snapshots = 0
+        self.history = History()
+        self.asked_histories: list[list[str]] = []
         self.commands: list[tuple[str, str]] = []
         self.reloads: list[tuple[str, str | None, str | None]] = []
         self.events = events()
@@ -215,11 +218,14 @@ class ScriptedSupervisor:
         self._server.close()
         self._context.destroy(linger=0)
 
-    def _answer(self, request: protocol.Request, _: protocol.Caller) -> protocol.Answer:
+    def _answer(self, request: protocol.Request, _: protocol.Caller, role: str) -> protocol.Answer:
         match request:
             case protocol.GetSnapshot():
                 self.asked_snapshots += 1
                 return self.snapshot
+            case protocol.GetHistory(topics=topics):
+                self.asked_histories.append(topics)
+                return protocol.Histories(topics=self.history.packed(topics))
             case protocol.GetLogs(after=after, limit=limit, job=name, level=level):
                 if self.refusal_of_logs and name is not None:
                     return protocol.Refused(reason=self.refusal_of_logs)

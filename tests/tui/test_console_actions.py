@@ -1,11 +1,11 @@
-"""Groups, files and events: what the keys R, e, + and E lead to, and what they do not."""
+"""Groups and events: what the keys R and E lead to, and what they do not."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from console_driver import Console
-from scripted_supervisor import ScriptedSupervisor, event, job, jobs, snapshot
+from scripted_supervisor import ScriptedSupervisor, event, job, ring, snapshot
 from test_console_commands import choose, notice, settled
 from textual.pilot import Pilot
 
@@ -16,8 +16,6 @@ from tui.outcome import Outcome
 from tui.remembered import RememberedView
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.events import EventsScreen
-from tui.screens.prompt import PromptScreen
-from tui.screens.review import ReviewScreen
 from tui.view import View
 
 Pilots = Pilot[Outcome]
@@ -117,192 +115,31 @@ def test_a_group_with_a_stopping_job_is_refused(supervisor: ScriptedSupervisor) 
 
 
 def test_the_question_says_what_waits(supervisor: ScriptedSupervisor) -> None:
-    supervisor.snapshot = snapshot([job("digitizer"), job("csv", "store", queued_bytes=41_000_000)])
+    supervisor.snapshot = snapshot([job("digitizer"), job("csv", "store"), job("raw", "store")])
+    supervisor.snapshot.rings = [
+        ring("digitizer", csv=41_000_000, raw=1_000_000),
+        ring("hv", csv=2_000_000),
+        ring("lens", raw=3_000_000),
+    ]
+    digitizer, hv, _ = supervisor.snapshot.rings
+    digitizer.row_bytes, digitizer.message_bytes, hv.row_bytes = 100.0, 1000.0, 200.0
     console = Console(supervisor)
 
     async def scenario(pilot: Pilots) -> None:
         await choose(console, pilot, "digitizer")
         await pilot.press("r")
-        assert "its ring holds 41.0 MB" in console.text()
+        assert "its ring holds about 410k rows, 41.0 MB" in console.text()
         await pilot.press("escape")
         await choose(console, pilot, "csv")
         await pilot.press("s")
-        assert "41.0 MB wait for it" in console.text()
+        assert "about 420k rows, 43.0 MB wait for it" in console.text()
+        await pilot.press("escape")
+        # Of one ring nobody knows how much a row is.
+        await choose(console, pilot, "raw")
+        await pilot.press("s")
+        assert " 4.00 MB wait for it" in console.text()
 
     console.drive(scenario, size=(120, 30))
-
-
-class Editing:
-    """An editor that leaves one text after the other behind."""
-
-    def __init__(self, *texts: str | None) -> None:
-        self.texts = list(texts)
-        self.seen: list[str] = []
-        self.names: list[str] = []
-
-    def __call__(self, file: Path) -> int:
-        self.names.append(file.name)
-        self.seen.append(file.read_text())
-        assert file.parent.stat().st_mode & 0o077 == 0
-        text = self.texts.pop(0)
-        if text is None:
-            file.write_text("given up")
-            return 1
-        file.write_text(text)
-        return 0
-
-
-OLD = "rate = 1\npassword = 'hunter2'\n"
-
-
-@pytest.fixture
-def edited(supervisor: ScriptedSupervisor, tmp_path: Path) -> Callable[[Editing], Console]:
-    def make(editing: Editing) -> Console:
-        listed = jobs()
-        for one in listed:
-            file = tmp_path / f"{one.id}.toml"
-            file.write_text(OLD)
-            one.file = str(file)
-        supervisor.snapshot = snapshot(listed, config_path=str(tmp_path))
-        return Console(supervisor, edit=editing)
-
-    return make
-
-
-def test_e_checks_compares_and_restarts(edited: Callable[[Editing], Console]) -> None:
-    new = OLD.replace("1", "5")
-    editing = Editing(new)
-    console = edited(editing)
-
-    async def scenario(pilot: Pilots) -> None:
-        await choose(console, pilot, "hv")
-        await pilot.press("e")
-        await console.until(pilot, lambda: isinstance(console.app.screen, ReviewScreen))
-        await pilot.pause()
-        assert "-rate = 1" in console.text()
-        assert "+rate = 5" in console.text()
-        assert "hunter2" not in console.text()
-        assert console.supervisor.commands == [("check", "hv")]
-        await pilot.press("r", "s", "d")
-        assert isinstance(console.app.screen, ReviewScreen)
-        await pilot.press("y")
-        await console.until(pilot, lambda: "reload accepted" in notice(console))
-
-    console.drive(scenario)
-    assert console.supervisor.reloads == [("hv", new, OLD)]
-    assert editing.names == ["hv.toml"]
-    assert editing.seen == [OLD]
-
-
-def test_a_mistake_is_shown_and_can_be_mended(edited: Callable[[Editing], Console]) -> None:
-    editing = Editing("wrong = 1\n", "rate = 2\n")
-    console = edited(editing)
-
-    async def scenario(pilot: Pilots) -> None:
-        await choose(console, pilot, "hv")
-        await pilot.press("e")
-        await console.until(pilot, lambda: "also wrong" in console.text())
-        await pilot.press("y")
-        assert isinstance(console.app.screen, ReviewScreen)
-        await pilot.press("e")
-        await console.until(pilot, lambda: "+rate = 2" in console.text())
-        await pilot.press("escape")
-        assert "left as it is" in notice(console)
-
-    console.drive(scenario)
-    # What was typed is what the editor shows again.
-    assert editing.seen == [OLD, "wrong = 1\n"]
-    assert console.supervisor.reloads == []
-
-
-def test_an_editor_that_is_given_up_changes_nothing(edited: Callable[[Editing], Console]) -> None:
-    console = edited(Editing(None, OLD))
-
-    async def scenario(pilot: Pilots) -> None:
-        await choose(console, pilot, "hv")
-        for _ in range(2):
-            await pilot.press("e")
-            await console.until(pilot, lambda: "left as it is" in notice(console))
-        await settled(console, pilot)
-
-    console.drive(scenario)
-    assert console.supervisor.commands == []
-
-
-def test_only_a_secret_that_differs_is_not_shown(edited: Callable[[Editing], Console]) -> None:
-    console = edited(Editing(OLD.replace("hunter2", "hunter3")))
-
-    async def scenario(pilot: Pilots) -> None:
-        await pilot.press("e")
-        await console.until(pilot, lambda: "differs is secret" in console.text())
-        assert "hunter" not in console.text()
-
-    console.drive(scenario)
-
-
-def test_a_file_that_cannot_be_read_is_said(supervisor: ScriptedSupervisor) -> None:
-    supervisor.snapshot = snapshot([job("hv", file="/nowhere/hv.toml")])
-    console = Console(supervisor)
-
-    async def scenario(pilot: Pilots) -> None:
-        await pilot.press("e")
-        assert "cannot be read by your account" in notice(console)
-
-    console.drive(scenario)
-
-
-def test_plus_starts_a_job_from_a_waiting_file(edited: Callable[[Editing], Console]) -> None:
-    console = edited(Editing())
-    folder = Path(console.supervisor.snapshot.supervisor.config_path)
-    (folder / "late.toml").write_text("rate = 1\n")
-    (folder / "supervisor.toml").write_text("")
-
-    async def scenario(pilot: Pilots) -> None:
-        await pilot.press("plus")
-        assert isinstance(console.app.screen, PromptScreen)
-        assert "late.toml" in console.text()
-        await pilot.press("enter")
-        await console.until(pilot, lambda: "add accepted" in notice(console))
-        await pilot.press("plus", "escape")
-        await settled(console, pilot)
-
-    console.drive(scenario)
-    assert console.supervisor.commands == [("add", "late.toml")]
-
-
-def test_plus_shows_what_is_wrong_with_a_file(
-    edited: Callable[[Editing], Console], tmp_path: Path
-) -> None:
-    console = edited(Editing())
-    elsewhere = tmp_path / "x" / "new.toml"
-    elsewhere.parent.mkdir()
-    elsewhere.write_text("wrong = 1\n")
-
-    async def scenario(pilot: Pilots) -> None:
-        await pilot.press("plus", *("slash" if c == "/" else c for c in str(elsewhere)), "enter")
-        await console.until(pilot, lambda: "also wrong" in console.text())
-        await pilot.press("escape")
-        await console.until(pilot, lambda: console.app.screen is console.app._main)
-        await pilot.press("plus", *"nowhere", "slash", *"x.toml", "enter")
-        assert "cannot be read" in notice(console)
-
-    console.drive(scenario)
-
-
-def test_a_readonly_console_has_none_of_these_keys(edited: Callable[[Editing], Console]) -> None:
-    editing = Editing()
-    console = edited(editing)
-    console.model.readonly = True
-
-    async def scenario(pilot: Pilots) -> None:
-        await choose(console, pilot, "hv")
-        await pilot.press("R", "y", "e", "plus")
-        await settled(console, pilot)
-        assert console.app.screen is console.app._main
-
-    console.drive(scenario)
-    assert console.supervisor.commands == []
-    assert not editing.seen
 
 
 def test_the_events_say_who_did_what_when(console: Console) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -36,7 +37,7 @@ class Engine:
         monkeypatch.setitem(sys.modules, "enrgdaq.supervisor.background", background)
         monkeypatch.setitem(sys.modules, "enrgdaq.cli", command)
 
-    def ensure_running(self, config: Path) -> Attachment:
+    def ensure_running(self, config: Path, *, meanwhile: Callable[[], None]) -> Attachment:
         self.calls.append(f"ensure {config}")
         if self.mistake:
             raise ConfigurationError(self.mistake)

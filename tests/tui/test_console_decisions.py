@@ -36,7 +36,7 @@ def test_the_question_says_what_will_happen() -> None:
     planned = plan(Intent.RESTART, one, snapshot([one]))
     assert isinstance(planned, Plan)
     assert planned.question == "Restart csv?"
-    assert planned.facts == "pid 4242  takes 1.23k msg/s, 4.90 MB/s"
+    assert planned.facts == ("pid 4242", "takes 1.23k msg/s, 4.90 MB/s", "101 MB wait for it")
     assert "nothing is lost" in planned.consequence
 
 

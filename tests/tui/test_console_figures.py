@@ -3,15 +3,15 @@
 import pytest
 from rich.segment import Segment
 from rich.style import Style
-from scripted_supervisor import NOW, job, snapshot, topic
+from scripted_supervisor import job, snapshot, topic
 from textual.strip import Strip
 
 from tui import formats
 from tui.contact import Contact
 from tui.health import health
-from tui.history import History, ceiling, columns
-from tui.link import News
+from tui.history import ceiling, columns
 from tui.model import Model
+from tui.news import News
 from tui.symbols import ASCII, UNICODE, choose
 from tui.tree import Row
 from tui.view import View
@@ -59,39 +59,6 @@ def test_spans_sizes_counts_and_times() -> None:
     assert [formats.size(b) for b in (12, 85.1e6)] == ["12 B", "85.1 MB"]
     assert [formats.count(n) for n in (3, 999, 1234)] == ["3", "999", "1.23k"]
     assert formats.utc_date(0) == "1970-01-01 00:00:00"
-
-
-def test_history_keeps_an_hour_and_forgets_topics() -> None:
-    history = History()
-    for second in range(0, 8000, 2):
-        history.add(NOW + second, [("a", second, 0.0), ("b", 1.0, 2.0)])
-    now = NOW + 7998
-    fine = history.points("a", now, 60, is_bytes=False)
-    assert [value for _, value in fine] == [float(second) for second in range(7938, 8000, 2)]
-    hour = history.points("a", now, 3600, is_bytes=False)
-    assert len(hour) == 361
-    assert [hour[0][1], hour[-1][1]] == [4398.0, 7998.0]
-    assert {value for _, value in history.points("b", now, 60, is_bytes=True)} == {2.0}
-    history.add(now + 1, [("a", 1.0, 0.0)])
-    assert history.points("b", now, 60, is_bytes=True) == []
-
-
-def test_history_holds_the_highest_rate_of_a_second() -> None:
-    history = History()
-    for part, rate in ((0.0, 1.0), (0.4, 3.0), (0.8, 2.0)):
-        history.add(NOW + part, [("a", rate, 0.0)])
-    assert history.points("a", NOW, 60, is_bytes=False) == [(NOW, 3.0)]
-
-
-@pytest.mark.parametrize("back", [5, 500, 100_000])
-def test_a_clock_that_is_set_back_leaves_no_future(back: int) -> None:
-    history = History()
-    for second in range(100):
-        history.add(NOW + second, [("a", 5.0, 0.0)])
-    history.add(NOW + 100 - back, [("a", 1.0, 0.0)])
-    points = history.points("a", NOW + 1000, 200_000, is_bytes=False)
-    assert max(time for time, _ in points) <= NOW + 100 - back
-    assert history.points("a", NOW + 100 - back, 1, is_bytes=False)[-1][1] in {1.0, 5.0}
 
 
 def test_columns_hold_the_highest_value_and_know_gaps() -> None:

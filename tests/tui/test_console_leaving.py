@@ -1,12 +1,14 @@
 """Ways out, and what becomes of acquisition."""
 
+import pytest
 from console_driver import Console
 from scripted_supervisor import ScriptedSupervisor
 from textual.pilot import Pilot
 
 from tui.outcome import Outcome
-from tui.screens.leave import LeaveScreen
+from tui.screens.leave import PATIENCE_SECONDS, LeaveScreen
 from tui.screens.stopping import StoppingScreen
+from tui.widgets.jobs import JobTable
 
 Pilots = Pilot[Outcome]
 
@@ -43,11 +45,48 @@ def test_quit_and_leave_running(console: Console) -> None:
     assert console.supervisor.commands == []
 
 
+def test_a_menu_that_nobody_answers_goes_away(console: Console) -> None:
+    async def scenario(pilot: Pilots) -> None:
+        await pilot.press("q", "left")
+        console.clock.now += PATIENCE_SECONDS - 1
+        # A key says that somebody is there.
+        await pilot.press("left")
+        console.clock.now += PATIENCE_SECONDS - 1
+        await pilot.pause(0.6)
+        assert isinstance(console.app.screen, LeaveScreen)
+        console.clock.now += 2
+        await console.until(pilot, lambda: console.app.screen is console.app._main)
+        await pilot.press("enter")
+        await console.refreshed(pilot)
+
+    console.drive(scenario)
+    assert console.app.return_value is None
+    assert console.supervisor.commands == []
+
+
+@pytest.mark.parametrize("second", ["enter", "q", "escape", "wait"])
+def test_stopping_acquisition_takes_another_key_in_time(console: Console, second: str) -> None:
+    async def scenario(pilot: Pilots) -> None:
+        await pilot.press("q", "left", "enter")
+        assert "Stop acquisition of detector-1?" in console.text()
+        assert "7 jobs run   1.96k msg/s are taken" in console.text()
+        if second == "wait":
+            console.clock.now += 4
+            await pilot.press("y")
+        else:
+            await pilot.press(second)
+        await console.until(pilot, lambda: "left as it is" in console.text())
+        await console.refreshed(pilot)
+
+    console.drive(scenario)
+    assert console.supervisor.commands == []
+
+
 def test_quit_and_stop_waits_for_the_end(console: Console) -> None:
     console.supervisor.after_shutdown = lambda: None
 
     async def scenario(pilot: Pilots) -> None:
-        await pilot.press("q", "left", "enter")
+        await pilot.press("q", "left", "enter", "y")
         await console.until(pilot, lambda: isinstance(console.app.screen, StoppingScreen))
         await console.refreshed(pilot)
         assert "7 of 7 jobs still end" in console.text()
@@ -63,7 +102,7 @@ def test_stopping_is_not_waited_for_for_ever(console: Console) -> None:
     console.supervisor.after_shutdown = lambda: None
 
     async def scenario(pilot: Pilots) -> None:
-        await pilot.press("q", "left", "enter")
+        await pilot.press("q", "left", "enter", "y")
         await console.until(pilot, lambda: bool(console.supervisor.commands))
         console.clock.now += 16
         await console.until(pilot, lambda: console.app.return_value is not None)
@@ -77,7 +116,7 @@ def test_a_refused_shutdown_is_shown(console: Console) -> None:
     console.supervisor.after_shutdown = lambda: None
 
     async def scenario(pilot: Pilots) -> None:
-        await pilot.press("q", "left", "enter")
+        await pilot.press("q", "left", "enter", "y")
         await console.until(pilot, lambda: "not yours" in console.text())
 
     console.drive(scenario)
@@ -90,10 +129,12 @@ def test_silence_is_said_and_marked_and_ends(supervisor: ScriptedSupervisor) -> 
     async def scenario(pilot: Pilots) -> None:
         await console.fall_silent(pilot, 7)
         await console.until(pilot, lambda: "NO ANSWER FOR 7 s" in console.text())
-        assert console.app.screen.has_class("-old")
+        looks = console.app.screen.query_one(JobTable)._looks
+        assert looks.look("good") == looks.look("dim")
         console.supervisor.is_mute = False
         await console.until(pilot, lambda: "ALL WELL" in console.text())
-        assert not console.app.screen.has_class("-old")
+        looks = console.app.screen.query_one(JobTable)._looks
+        assert looks.look("good") != looks.look("dim")
 
     console.drive(scenario)
 

@@ -1,5 +1,6 @@
 """Lists, log and pages under the user's hands."""
 
+import pytest
 from console_driver import Console
 from scripted_supervisor import NOW, job, lines, snapshot
 from textual.pilot import Pilot
@@ -7,6 +8,7 @@ from textual.pilot import Pilot
 from tui.link import LINES_PER_PULL
 from tui.model import KEPT_LINES
 from tui.outcome import Outcome
+from tui.screens.help import help_text
 from tui.widgets.jobs import JobTable
 from tui.widgets.line_view import LineView
 from tui.widgets.logs import LogPane
@@ -153,6 +155,12 @@ def test_help_is_made_of_the_actions_and_goes_away(console: Console) -> None:
         assert "digitizer" in console.text()
 
     console.drive(scenario)
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_no_line_of_the_help_is_cut_on_a_small_screen(readonly: bool) -> None:
+    for line in help_text(readonly=readonly):
+        assert sum(len(span.text) for span in line.spans) <= 80, line
 
 
 def test_details_follow_the_job(console: Console) -> None:

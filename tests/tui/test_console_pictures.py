@@ -9,7 +9,8 @@ from rich.style import Style
 from scripted_supervisor import NOW, ScriptedSupervisor, job, jobs, lines, snapshot
 from textual.pilot import Pilot
 
-from tui.model import ALL_TOPICS, Model
+from enrgdaq.control.history import ALL_TOPICS
+from tui.model import Model
 from tui.symbols import ASCII
 from tui.view import View
 from tui.widgets.header import HeaderBand
@@ -54,10 +55,10 @@ def in_trouble() -> list[Any]:
 
 def is_grey(view: LineView) -> bool:
     """Whether figures have lost their colours, where they do."""
-    if isinstance(view, HeaderBand | LogPane | KeyBar) or not view._looks:
+    if isinstance(view, HeaderBand | LogPane | KeyBar) or not view._strips:
         return True
-    colours = [view._looks.get((meaning, "")) for meaning in ("plain", "bold", "good", "graph")]
-    return {look.color for look in colours if look} == {GREY.color}
+    meanings = ("plain", "bold", "good", "graph")
+    return {view._looks.look(meaning).color for meaning in meanings} == {GREY.color}
 
 
 class Picture:

@@ -17,7 +17,12 @@ import fcntl, sys, termios
 from pathlib import Path
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from tui import session
-ending = session.run(Path(sys.argv[1]), readonly="--readonly" in sys.argv, refresh_seconds=0.2)
+ending = session.run(
+    Path(sys.argv[1]),
+    readonly=False,
+    is_ours="--attached" not in sys.argv,
+    refresh_seconds=0.2,
+)
 print("outcome:", ending.outcome.value, flush=True)
 sys.exit(ending.code)
 """
@@ -92,12 +97,13 @@ def test_term_stops_acquisition_in_order(
     assert program.is_as_before()
 
 
-def test_term_ends_only_a_readonly_console(
+def test_term_ends_only_a_console_that_has_attached(
     supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
 ) -> None:
-    program = on_terminal("--readonly")
+    program = on_terminal("--attached")
     program.process.send_signal(signal.SIGTERM)
     assert program.ended() == 0
+    assert b"outcome: detached" in program.output
     assert supervisor.commands == []
     assert program.is_as_before()
 
@@ -134,11 +140,12 @@ def test_hang_up_works_while_the_terminal_takes_no_more_output(
     supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
 ) -> None:
     program = on_terminal()
-    # Nobody reads the near end any more. The event loop comes to wait for it, and the link then
-    # finds its news not taken and asks for no more.
-    os.write(program.near, b"l" * 400)
-    asked, since = -1, time.monotonic()
+    # Nobody reads the near end any more, and every key draws the whole screen anew. The event loop
+    # comes to wait for it, and the link then finds its news not taken and asks for no more.
+    asked, since, limit = -1, time.monotonic(), time.monotonic() + 60.0
     while time.monotonic() < since + 1.0:
+        assert time.monotonic() < limit, "the terminal took all output"
+        os.write(program.near, b"l")
         if asked != supervisor.asked_snapshots:
             asked, since = supervisor.asked_snapshots, time.monotonic()
         time.sleep(0.02)

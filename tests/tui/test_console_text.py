@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.style import Style
 from scripted_supervisor import job, snapshot
 
 from tui.incoming import cleaned, cleaned_details, named
@@ -75,7 +74,6 @@ def test_what_nobody_has_cleaned_is_cleaned_when_it_is_drawn() -> None:
             return [Line([Span("job \x1b[2J\x9b31m\ud800!")])]
 
     view = Careless(Model())
-    view._looks = {("plain", ""): Style()}
     assert view._strip(view.lines(10, 1)[0], 10).text == "job !     "
 
 

@@ -3,13 +3,12 @@
 import time
 
 import pytest
-from console_driver import Console
+from console_driver import Console, type_text
 from scripted_supervisor import NOW, ScriptedSupervisor, job, jobs, lines, snapshot, topic
 from textual.pilot import Pilot
 
 from tui.model import Model
 from tui.outcome import Outcome
-from tui.screens.palette import ChoiceList, PaletteScreen
 from tui.screens.prompt import PromptScreen
 from tui.view import ORDERS, View
 from tui.widgets.jobs import JobTable
@@ -35,10 +34,6 @@ def in_trouble() -> list[object]:
     listed[2].is_stale = True
     listed[5] = job("hdf5", "store", "failed", exit_reason="exit code 1")
     return list(listed)
-
-
-async def type_text(pilot: Pilots, text: str) -> None:
-    await pilot.press(*("space" if letter == " " else letter for letter in text))
 
 
 def test_groups_fold_and_say_what_they_hold(console: Console) -> None:
@@ -256,173 +251,6 @@ def test_g_and_l_give_a_panel_the_screen_and_take_it_back(
         await pilot.pause()
         assert gone in console.text()
         assert isinstance(console.app.focused, JobTable)
-
-    console.drive(scenario)
-
-
-def test_the_log_of_a_job_is_fetched_from_the_supervisor(console: Console) -> None:
-    async def scenario(pilot: Pilots) -> None:
-        await console.until(pilot, lambda: console.model.lines_seen == 20)
-        await pilot.press("a")
-        await console.until(
-            pilot, lambda: {line.job for line in console.model.lines} == {"digitizer"}
-        )
-        assert "log of digitizer" in console.text()
-        await pilot.press("j")
-        # Nothing has been said by that one.
-        await console.until(pilot, lambda: not console.model.lines)
-        await pilot.press("a")
-        await console.until(pilot, lambda: len(console.model.lines) == 20)
-
-    console.drive(scenario)
-
-
-def test_a_level_leaves_out_what_is_less_grave(console: Console) -> None:
-    async def scenario(pilot: Pilots) -> None:
-        await console.until(pilot, lambda: console.model.lines_seen == 20)
-        await pilot.press("w", "w", "w")
-        await console.until(
-            pilot, lambda: {line.level for line in console.model.lines} == {"ERROR"}
-        )
-        assert "ERROR and worse" in console.text()
-        console.supervisor.lines += lines(10, 20)
-        await console.until(pilot, lambda: "line 28 of" in console.text())
-        assert "line 29 of" not in console.text()
-        await pilot.press("w")
-        await console.until(pilot, lambda: "line 29 of" in console.text())
-
-    console.drive(scenario)
-
-
-def test_the_log_of_a_job_that_goes_away_is_empty_and_no_error(
-    supervisor: ScriptedSupervisor,
-) -> None:
-    console = Console(supervisor)
-
-    async def scenario(pilot: Pilots) -> None:
-        await pilot.press("a")
-        supervisor.refusal_of_logs = "no job is called digitizer"
-        await console.refreshed(pilot)
-        assert "ALL WELL" in console.text()
-
-    console.drive(scenario)
-
-
-def test_search_marks_lines_and_n_goes_through_them(console: Console) -> None:
-    async def scenario(pilot: Pilots) -> None:
-        pane = console.app._main.log_pane
-        await console.until(pilot, lambda: console.model.lines_seen == 20)
-        await pilot.press("l", "slash")
-        await type_text(pilot, "LINE 1")
-        await pilot.press("enter")
-        await console.until(pilot, lambda: not pane.is_following)
-
-        def at() -> int:
-            assert pane.chosen is not None
-            return pane.chosen.number
-
-        assert at() == 19
-        await pilot.press("N")
-        assert at() == 18
-        await pilot.press(*["N"] * 9)
-        assert at() == 1
-        await pilot.press("n")
-        assert at() == 10
-        await pilot.press("N", "N")
-        await pilot.pause()
-        assert "none above" in console.text()
-        assert any(meaning == "found" for meaning, _ in pane._looks)
-        await pilot.press("escape", "n")
-        await pilot.pause()
-        assert "nothing to search for" in console.text()
-
-    console.drive(scenario)
-
-
-def test_c_copies_the_line_under_the_cursor(console: Console) -> None:
-    copied: list[str] = []
-
-    async def scenario(pilot: Pilots) -> None:
-        console.app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
-        await console.until(pilot, lambda: console.model.lines_seen == 20)
-        await pilot.press("c")
-        assert copied == []
-        console.app._main.log_pane.focus()
-        await pilot.press("k", "c")
-
-    console.drive(scenario)
-    assert len(copied) == 1
-    assert copied[0].endswith("WARNING digitizer: line 18 of the log") or "line 18" in copied[0]
-
-
-def test_the_path_of_the_whole_log_and_what_was_dropped_are_shown(console: Console) -> None:
-    console.supervisor.snapshot = snapshot(log_dropped=1234)
-
-    async def scenario(pilot: Pilots) -> None:
-        assert "out/log/enrgdaq.log" in console.text()
-        assert "1.23k dropped" in console.text()
-
-    console.drive(scenario)
-
-
-def test_times_are_local_on_a_key(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "XYZ-3")
-    time.tzset()
-
-    async def scenario(pilot: Pilots) -> None:
-        assert "08:53:20 UTC" in console.text()
-        await pilot.press("u")
-        assert "11:53:20 XYZ" in console.text()
-        assert "UTC" not in console.text()
-
-    try:
-        console.drive(scenario)
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-
-
-def test_the_palette_runs_actions_of_the_table(console: Console) -> None:
-    async def scenario(pilot: Pilots) -> None:
-        await pilot.press("colon")
-        assert isinstance(console.app.screen, PaletteScreen)
-        await type_text(pilot, "light dark")
-        assert "light or dark" in console.text()
-        await pilot.press("enter")
-        await console.until(pilot, lambda: console.app.theme == "enrgdaq-light")
-        await pilot.press("colon")
-        await type_text(pilot, "restart the")
-        await pilot.press("enter")
-        await console.until(pilot, lambda: "Restart digitizer?" in console.text())
-        await pilot.press("escape", "colon", "escape")
-        assert console.app.screen is console.app._main
-
-    console.drive(scenario)
-    assert console.supervisor.commands == []
-
-
-def test_the_palette_goes_to_jobs_and_topics(console: Console) -> None:
-    async def scenario(pilot: Pilots) -> None:
-        await pilot.press("colon")
-        await type_text(pilot, "job hd")
-        assert console.app.screen.query_one(ChoiceList).key == "job hdf5"
-        await pilot.press("enter")
-        await console.until(pilot, lambda: table(console).chosen == "hdf5")
-        await pilot.press("colon")
-        await type_text(pilot, "topic store")
-        await pilot.press("down", "enter")
-        await console.until(pilot, lambda: console.model.view.topic == "store.DAQJobStoreHDF5")
-
-    console.drive(scenario)
-
-
-def test_a_readonly_palette_changes_nothing(supervisor: ScriptedSupervisor) -> None:
-    console = Console(supervisor, Model(readonly=True))
-
-    async def scenario(pilot: Pilots) -> None:
-        await pilot.press("colon")
-        await type_text(pilot, "restart the")
-        assert "nothing found" in console.text()
 
     console.drive(scenario)
 

@@ -8,6 +8,7 @@ from textual.screen import ModalScreen
 
 from tui.decisions import CONFIRM_SECONDS, Plan
 from tui.model import Model
+from tui.widgets.fitting import wrapped
 from tui.widgets.line_view import Line, LineView, Span
 
 
@@ -20,20 +21,24 @@ class Question(LineView):
         self.left = CONFIRM_SECONDS
 
     def lines(self, width: int, height: int) -> list[Line]:
-        """Three lines."""
+        """Question and facts on two lines if they must, consequence, keys at the bottom."""
         seconds = max(1, -int(-self.left // 1))
-        return [
-            Line([Span(f" {self._plan.question}", "bold"), Span(f"  {self._plan.facts}")]),
-            Line([Span(f" {self._plan.consequence}", "dim")]),
-            Line(
-                [
-                    Span(" y", "warn"),
-                    Span(f" {self._plan.order.value}   "),
-                    Span("any other key", "bold"),
-                    Span(f" leave it as it is   {seconds} s"),
-                ]
-            ),
+        plan = self._plan
+        first, second = wrapped([plan.question, *plan.facts], width - 2, 2)
+        above = [
+            Line([Span(f" {plan.question}", "bold"), Span(first.removeprefix(plan.question))]),
+            *([Line([Span(f" {second}")])] if second else []),
+            Line([Span(f" {plan.consequence}", "dim")]),
         ]
+        keys = Line(
+            [
+                Span(" y", "warn"),
+                Span(f" {plan.order.value}   "),
+                Span("any other key", "bold"),
+                Span(f" leave it as it is   {seconds} s"),
+            ]
+        )
+        return [*above, *[Line()] * (height - len(above) - 1), keys]
 
 
 class ConfirmScreen(ModalScreen[bool]):

@@ -53,7 +53,7 @@ class EventList(ScrollLines):
         head = f" {formats.moment(event.time, is_local=local)} "
         look = look_of(event)
         cut = self.model.symbols.cut
-        by = f"{event.user}{f' {_short(event.terminal)}' if event.terminal else ''}"
+        by = " ".join(filter(None, (event.user, _short(event.terminal), event.address)))
         spans = [
             Span(head, "dim"),
             Span(fit(event.what, 18, cut) + " ", look),

@@ -21,8 +21,12 @@ _STATES = (
     ("backoff", "has ended by itself, will be started again"),
     ("failed", "has ended too often; s starts it"),
 )
+_SAFETY = (
+    "Keys that hurt say first what will happen, and to which process. y within 3 s",
+    "does it; any other key, or none, leaves everything as it is.",
+)
 _COLUMNS = (
-    ("in, out", "messages, or bytes, per second that it takes and gives; - if it never did"),
+    ("in, out", "messages or bytes it takes and gives per second; - if never"),
     ("age", "since its last message"),
     ("cpu%", "of one processor core"),
     ("MB", "memory of its own, without what all jobs share"),
@@ -51,7 +55,7 @@ class HelpScreen(Screen[None]):
     def on_mount(self) -> None:
         """The text never changes."""
         page = self.query_one(Page)
-        page.show(_text(readonly=self._model.readonly))
+        page.show(help_text(readonly=self._model.readonly))
         page.focus()
 
     def action_back(self) -> None:
@@ -59,8 +63,9 @@ class HelpScreen(Screen[None]):
         self.dismiss(None)
 
 
-def _text(*, readonly: bool) -> list[Line]:
-    lines: list[Line] = []
+def help_text(*, readonly: bool) -> list[Line]:
+    """Safety, keys, states, columns."""
+    lines = [] if readonly else [Line(), *(Line([Span(f" {text}", "dim")]) for text in _SAFETY)]
     for key, about in help_lines(readonly=readonly):
         if about:
             lines.append(Line([Span(f"   {key:<10}", "bold"), Span(about)]))

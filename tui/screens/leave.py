@@ -1,47 +1,104 @@
 """Asks how to leave."""
 
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal
 from textual.screen import ModalScreen
-from textual.widgets import Button, Static
 
+from tui.model import Model
 from tui.outcome import Outcome
+from tui.widgets.fitting import wrapped
+from tui.widgets.line_view import Line, LineView, Span
+
+PATIENCE_SECONDS = 30.0
+"""A menu that nobody answers goes away: whoever comes back to the keyboard meant something else."""
+
+STAY = "Cancel"
+
+
+class Menu(LineView):
+    """What there is to know, and the ways side by side. Staying is the last, and chosen first."""
+
+    def __init__(
+        self, model: Model, heading: str, facts: Sequence[str], choices: list[str]
+    ) -> None:
+        super().__init__(model)
+        self._heading = heading
+        self._facts = facts
+        self._choices = [*choices, STAY]
+        self.place = len(choices)
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """Heading, facts on two lines if they must, ways."""
+        buttons = [Span(" ")]
+        for place, label in enumerate(self._choices):
+            look = "title-hot" if place == self.place else "title"
+            buttons += [Span(f" {label} ", look), Span("  ")]
+        buttons.append(Span("arrows, enter", "dim"))
+        return [
+            Line([Span(f" {self._heading}", "bold")]),
+            *(Line([Span(f" {text}")]) for text in wrapped(self._facts, width - 2, height - 2)),
+            Line(buttons),
+        ]
+
+    def move(self, by: int) -> None:
+        """Choose a neighbour."""
+        self.place = max(0, min(self.place + by, len(self._choices) - 1))
+        self.redraw()
 
 
 class LeaveScreen(ModalScreen[Outcome | None]):
-    """The chosen outcome, or None to stay; staying has the focus."""
+    """The chosen outcome, or None to stay."""
 
-    # From the first moment: an accidental Enter changes nothing.
-    AUTO_FOCUS = "#stay"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h,up,k", "app.focus_previous", show=False),
-        Binding("right,l,down,j", "app.focus_next", show=False),
+        Binding("left,h,up,k,shift+tab", "move(-1)", show=False),
+        Binding("right,l,down,j,tab", "move(1)", show=False),
+        Binding("enter", "choose", show=False),
         Binding("escape,q,ctrl+c,ctrl+q", "stay", show=False),
     ]
 
-    def __init__(self, heading: str, text: str, choices: list[tuple[Outcome, str]]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        heading: str,
+        facts: Sequence[str],
+        choices: list[tuple[Outcome, str]],
+        clock: Callable[[], float],
+    ) -> None:
         super().__init__()
-        self._heading = heading
-        self._text = text
-        self._choices = choices
+        self._outcomes = [outcome for outcome, _ in choices]
+        self._menu = Menu(model, heading, facts, [label for _, label in choices])
+        self._clock = clock
+        self._deadline = clock() + PATIENCE_SECONDS
 
     def compose(self) -> ComposeResult:
-        """A box with one button for each way."""
-        with Container(id="dialog"):
-            yield Static(self._heading, id="heading", markup=False)
-            yield Static(self._text, id="facts", markup=False)
-            with Horizontal(id="buttons"):
-                for outcome, label in self._choices:
-                    yield Button(label, id=outcome.name, compact=True)
-                yield Button("Cancel", id="stay", compact=True)
+        """Just the menu."""
+        yield self._menu
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """The button's name is the outcome's."""
-        name = event.button.id or ""
-        self.dismiss(Outcome[name] if name in Outcome.__members__ else None)
+    def on_mount(self) -> None:
+        """Time passes."""
+        self.set_interval(0.5, self.tick)
+
+    def tick(self) -> None:
+        """Give up on whoever has gone."""
+        if self._clock() >= self._deadline and self.is_current:
+            self.dismiss(None)
+
+    def on_key(self, _: events.Key) -> None:
+        """Somebody is there."""
+        self._deadline = self._clock() + PATIENCE_SECONDS
+
+    def action_move(self, by: int) -> None:
+        """Choose a neighbour."""
+        self._menu.move(by)
+
+    def action_choose(self) -> None:
+        """Take what is chosen."""
+        place = self._menu.place
+        self.dismiss(self._outcomes[place] if place < len(self._outcomes) else None)
 
     def action_stay(self) -> None:
         """Back to the panels."""

@@ -8,8 +8,8 @@ from textual.message import Message
 from textual.screen import Screen
 
 from tui.commands import Action, Scope, bindings
-from tui.link import LogWish
 from tui.model import Model
+from tui.news import LogWish
 from tui.outcome import Outcome
 from tui.screens.palette import Choice, PaletteScreen
 from tui.screens.prompt import PromptScreen

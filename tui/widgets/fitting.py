@@ -1,6 +1,20 @@
 """Text in a given number of cells."""
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len, set_cell_size
+
+
+def wrapped(parts: Sequence[str], width: int, count: int) -> list[str]:
+    """Parts on exactly ``count`` lines, none of them broken; the last takes what is too much."""
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]}   {part}" if lines[-1] else part
+        if len(longer) <= width or len(lines) == count:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines + [""] * (count - len(lines))
 
 
 def fit(text: str, width: int, cut: str, *, right: bool = False) -> str:

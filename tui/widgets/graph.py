@@ -1,10 +1,10 @@
 """Graphs of topics' rates side by side: one Line-API panel, one segment per run of colour."""
 
+from enrgdaq.control.history import ALL_TOPICS
 from tui import formats
 from tui.history import ceiling as nice_ceiling
 from tui.history import columns
 from tui.model import Model
-from tui.view import ALL_TOPICS
 from tui.widgets.fitting import fit, fit_end
 from tui.widgets.line_view import Line, LineView, Span
 
@@ -51,6 +51,8 @@ def topics_shown(model: Model, room: int) -> list[str]:
 
 class RateGraphs(LineView):
     """As many graphs as there is room for, or the ones that are compared."""
+
+    fades = True
 
     def lines(self, width: int, height: int) -> list[Line]:
         """The graphs, row by row."""

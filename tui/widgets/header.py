@@ -1,6 +1,6 @@
 """The top: a band that is read from across the room, and the node's figures."""
 
-from enrgdaq.control.protocol import SupervisorStatus
+from enrgdaq.control.protocol import Snapshot, SupervisorStatus
 from tui import formats
 from tui.widgets.fitting import fit
 from tui.widgets.line_view import Line, LineView, Span
@@ -20,6 +20,8 @@ class HeaderBand(LineView):
     def _band(self, width: int, look: str) -> Line:
         model, health = self.model, self.model.health
         right = ""
+        if _is_open_to_all(model.latest):
+            right += "  INSECURE"
         if model.readonly:
             right += "  READ-ONLY"
         if model.is_frozen and model.latest is not None and model.snapshot is not None:
@@ -45,6 +47,12 @@ class HeaderBand(LineView):
             spans += [Span(label, "dim"), Span(value, meaning), Span(gap)]
             used += length + len(gap)
         return Line(spans)
+
+
+def _is_open_to_all(snapshot: Snapshot | None) -> bool:
+    """Whether anybody who reaches its port commands the node."""
+    remote = snapshot.supervisor.remote if snapshot else None
+    return remote is not None and remote.is_insecure
 
 
 def _figures(node: SupervisorStatus) -> list[tuple[str, str, str]]:

@@ -15,6 +15,8 @@ ROOMY = 110  # cells; from here on the supervisor has a line of its own
 class JobTable(CursorLines):
     """All jobs by kind; the cursor's job is what commands are about."""
 
+    fades = True
+
     BINDINGS = bindings(Scope.JOBS)
 
     def __init__(self, model: Model) -> None:

@@ -17,14 +17,9 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.looks import Looks, looks
 from tui.model import Model
 from tui.text import clean
-
-MEANINGS = (
-    *("plain", "dim", "bold", "good", "info", "warn", "bad"),
-    *("title", "title-hot", "group", "graph", "faint", "found", "cursor"),
-    *("band-good", "band-info", "band-warn", "band-bad"),
-)
 
 # Fewer unchanged cells than this between two changed ones cost less than moving the cursor.
 _WORTH_A_JUMP = 12
@@ -48,13 +43,14 @@ class Line:
 class LineView(Widget):
     """Subclasses say what is on the lines; :meth:`redraw` shows it."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{meaning}" for meaning in MEANINGS}
+    fades: ClassVar[bool] = False
+    """Whether it loses its colours when what it shows is old."""
 
     def __init__(self, model: Model, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.model = model
         self._strips: list[Strip] = []
-        self._looks: dict[tuple[str, str], Style] = {}
+        self._looks = looks("")
 
     def lines(self, width: int, height: int) -> list[Line]:
         """The lines to show in a space of this size, at most ``height`` of them."""
@@ -65,6 +61,7 @@ class LineView(Widget):
         width, height = self.size
         if not width or not height or not self.is_attached:
             return
+        self._looks = self._looks_now()
         strips = [self._strip(line, width) for line in self.lines(width, height)[:height]]
         strips += [self._strip(Line(), width)] * (height - len(strips))
         before, self._strips = self._strips, strips
@@ -84,7 +81,7 @@ class LineView(Widget):
         """Called by Textual for the regions that were asked for."""
         if y < len(self._strips):
             return self._strips[y]
-        return Strip.blank(self.size.width, self._look("plain", ""))
+        return Strip.blank(self.size.width, self._looks.look("plain"))
 
     def on_resize(self, _: events.Resize) -> None:
         """Everything is drawn anew."""
@@ -95,12 +92,7 @@ class LineView(Widget):
         """Called by Textual when focus, theme or classes have changed."""
         super().notify_style_update()
         if self.is_mounted:
-            # The looks of meanings are worked out after this call.
-            self.call_next(self._redraw_in_new_looks)
-
-    def _redraw_in_new_looks(self) -> None:
-        self._looks.clear()
-        self.redraw()
+            self.call_next(self.redraw)
 
     def _strip(self, line: Line, width: int) -> Strip:
         # Text is cleaned where it comes in; this is for whoever forgets to.
@@ -109,18 +101,18 @@ class LineView(Widget):
             for text, meaning in line.spans
             if text
         ]
-        segments = [Segment(text, self._look(meaning, line.over)) for text, meaning in spans]
+        segments = [Segment(text, self._looks.look(meaning, line.over)) for text, meaning in spans]
         strip = Strip(segments, sum(cell_len(text) for text, _ in spans))
-        return strip.adjust_cell_length(width, self._look("plain", line.over)).simplify()
+        return strip.adjust_cell_length(width, self._looks.look("plain", line.over)).simplify()
 
-    def _look(self, meaning: str, over: str) -> Style:
-        key = (meaning, over)
-        if key not in self._looks:
-            look = self.get_component_rich_style(f"line--{meaning}")
-            if over:
-                look += self.get_component_rich_style(f"line--{over}", partial=True)
-            self._looks[key] = look
-        return self._looks[key]
+    def _looks_now(self) -> Looks:
+        app = self.app
+        return looks(
+            app.theme,
+            is_plain=app.has_class("-plain"),
+            is_colourless=app.no_color,
+            is_faded=self.fades and self.model.is_old,
+        )
 
 
 def changed_runs(old: Strip, new: Strip) -> list[tuple[int, int]]:

@@ -8,6 +8,8 @@ from tui.widgets.scroll_lines import ScrollLines
 class Page(ScrollLines):
     """Shows the lines it was given last."""
 
+    fades = True
+
     def __init__(self, model: Model, heading: str) -> None:
         super().__init__(model)
         self._heading = heading

@@ -51,6 +51,8 @@ def bars(rings: list[RingStatus]) -> list[Bar]:
 class RingList(ScrollLines):
     """Bars for producers and consumers."""
 
+    fades = True
+
     def __init__(self, model: Model) -> None:
         super().__init__(model)
         self._bars: list[Bar] = []

@@ -1,9 +1,9 @@
 """The topics: which of them have graphs."""
 
+from enrgdaq.control.history import ALL_TOPICS
 from tui import formats
 from tui.commands import Scope, bindings
 from tui.model import Model
-from tui.view import ALL_TOPICS
 from tui.widgets.fitting import fit, fit_end
 from tui.widgets.line_view import Span
 from tui.widgets.scroll_lines import CursorLines
@@ -13,6 +13,8 @@ FIGURES = 16  # cells of the two rates
 
 class TopicList(CursorLines):
     """Rates per topic, the sum of all first."""
+
+    fades = True
 
     BINDINGS = bindings(Scope.TOPICS)
 

@@ -111,7 +111,7 @@ class DAQJobBenchmarkReader(DAQJobStore):
         super().free()
 
     def _look_at_words(self, producer: str, words: Numbers) -> None:
-        self._count(producer, words[:1], messages=1, size=words.nbytes, rows=len(words))
+        self._count_one(producer, int(words[0]), words)
         self._result.corrupted += not is_whole(words)
 
     def _look_at_table(self, producer: str, message: DAQJobMessageStorePyArrow) -> None:
@@ -122,14 +122,25 @@ class DAQJobBenchmarkReader(DAQJobStore):
             self._look_at_words(producer, columns[0])
         elif table.column_names == ["same"]:
             words = columns[0]
-            self._count(producer, words[:1], messages=1, size=words.nbytes, rows=len(words))
             number = int(words[0])
+            self._count_one(producer, number, words)
             is_same = int(words.sum(dtype=np.uint64)) == number * len(words) % 2**64
             self._result.corrupted += not (is_same and int(words[-1]) == number)
         else:
             numbers, values = columns
             self._count(producer, numbers, messages=1, size=16 * len(numbers))
             self._result.corrupted += int(np.count_nonzero(values != numbers * 0.5))
+
+    def _count_one(self, producer: str, number: int, words: Numbers) -> None:
+        """The same as :meth:`_count` for one message, without numpy: it takes 15 µs."""
+        result, expected = self._result, self._next.get(producer, 0)
+        result.numbers += 1
+        result.messages += 1
+        result.bytes += words.nbytes
+        result.rows += len(words)
+        result.duplicated += number == expected - 1
+        result.out_of_order += number < expected - 1
+        self._next[producer] = number + 1
 
     def _count(
         self, producer: str, numbers: Numbers, *, messages: int, size: int, rows: int | None = None

@@ -57,6 +57,7 @@ class DAQJobPCMetrics(DAQJob):
                 DAQJobMessageStoreTabular(
                     store_config=self.config.store_config,
                     keys=["timestamp", *self.config.metrics_to_store],
+                    units={"timestamp": "s", **dict.fromkeys(self.config.metrics_to_store, "%")},
                     data=[[time.time(), *map(self._read, self.config.metrics_to_store)]],
                 )
             )

@@ -170,6 +170,10 @@ class DAQJobSerial(DAQJob):
         self._framer = make_framer(self.config)
         self._parser = make_parser(self.config)
         self._keys = ["timestamp", *(column.stored_name for column in self.config.columns)]
+        self._units = {
+            "timestamp": "s",
+            **{column.stored_name: column.unit for column in self.config.columns if column.unit},
+        }
         self._bad_line_file = self._make_bad_line_file()
         self._reported_bad_lines = 0
         self._next_report = 0.0
@@ -238,7 +242,10 @@ class DAQJobSerial(DAQJob):
             if rows:
                 self.publish(
                     DAQJobMessageStoreTabular(
-                        store_config=self.config.store_config, keys=self._keys, data=rows
+                        store_config=self.config.store_config,
+                        keys=self._keys,
+                        units=self._units,
+                        data=rows,
                     )
                 )
 

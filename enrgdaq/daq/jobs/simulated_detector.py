@@ -19,6 +19,14 @@ from enrgdaq.daq.store.models import (
 
 _REPORT_SECONDS = 10.0
 _MOST_EVENTS = 10_000_000
+_UNITS = {
+    "event_time_ns": "ns",
+    "charge_pC": "pC",
+    "time_ns": "ns",
+    "baseline": "ADC",
+    "amplitude": "ADC",
+    "waveform": "ADC",
+}
 
 
 class DAQJobSimulatedDetectorConfig(StorableDAQJobConfig, kw_only=True):
@@ -182,9 +190,11 @@ def rows(events: Events, settings: PulseSettings) -> Any:
     """What is read off the waveforms, as a ``pyarrow.RecordBatch``."""
     import pyarrow as pa
 
+    from enrgdaq.daq.units import with_units
+
     measured = measure(events.waveform, settings)
     # Digits far below the noise would only make text files longer.
-    return pa.RecordBatch.from_pydict(
+    batch = pa.RecordBatch.from_pydict(
         {
             "event_time_ns": events.event_time_ns,
             "channel": events.channel,
@@ -194,18 +204,22 @@ def rows(events: Events, settings: PulseSettings) -> Any:
             "amplitude": measured.amplitude_adc.round(2),
         }
     )
+    return with_units(batch, _UNITS)
 
 
 def waveform_rows(events: Events) -> Any:
     """The waveforms as lists of ``uint16``, as a ``pyarrow.RecordBatch``."""
     import pyarrow as pa
 
+    from enrgdaq.daq.units import with_units
+
     n, samples = events.waveform.shape
     offsets = np.arange(n + 1, dtype=np.int32) * samples
-    return pa.RecordBatch.from_pydict(
+    batch = pa.RecordBatch.from_pydict(
         {
             "event_time_ns": events.event_time_ns,
             "channel": events.channel,
             "waveform": pa.ListArray.from_arrays(offsets, pa.array(events.waveform.reshape(-1))),
         }
     )
+    return with_units(batch, _UNITS)

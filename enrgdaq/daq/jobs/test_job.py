@@ -49,6 +49,7 @@ class DAQJobTest(DAQJob):
                 DAQJobMessageStoreTabular(
                     store_config=self.config.store_config,
                     keys=["timestamp", "A", "B", "C"],
+                    units={"timestamp": "s"},
                     data=[[time.time(), *random.integers(low, high, 3, endpoint=True).tolist()]],
                 )
             )

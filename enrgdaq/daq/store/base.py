@@ -3,9 +3,9 @@
 import csv
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import pyarrow as pa
 from msgspec import Meta
@@ -13,11 +13,15 @@ from msgspec import Meta
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.consume import MessageStream
 from enrgdaq.daq.host import ProcessHost
-from enrgdaq.daq.models import DAQJobConfig, DAQJobMessage, DAQJobStopError
+from enrgdaq.daq.inbox import Sender
+from enrgdaq.daq.models import DAQJobConfig, DAQJobInfo, DAQJobMessage, DAQJobStopError
+from enrgdaq.daq.origins import Origin, origin_of
+from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.daq.store.journal import Position
 from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfigBase
 from enrgdaq.daq.store.spool import Spool
 from enrgdaq.daq.store.spooling import Spooler
+from enrgdaq.daq.store.syncing import make_folder
 from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import NameInUseError, ServerAwayError, StoreError, TransportError
 from enrgdaq.transport.bell import LOOK_SECONDS
@@ -43,6 +47,27 @@ class DAQJobStoreJobConfig(DAQJobConfig, kw_only=True):
     flush_size_mb: Annotated[
         float, Meta(gt=0, description="flush when so much has come in, MiB")
     ] = 32.0
+    durability: Annotated[
+        Literal["process", "power"],
+        Meta(
+            description="what rows that were released survive: process: the death of every"
+            " process; power: also a power cut, at the price of waiting for the disk"
+        ),
+    ] = "process"
+    finished_read_only: Annotated[
+        bool, Meta(description="take away everybody's right to write to files that are finished")
+    ] = False
+    free_space_floor_mb: (
+        Annotated[
+            float,
+            Meta(
+                ge=0,
+                description="write nothing while less is free on the disk, MiB; 0: no floor;"
+                " unset: 1 GiB or 1 % of the disk, whichever is less",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class DAQJobStore(DAQJob):
@@ -57,19 +82,29 @@ class DAQJobStore(DAQJob):
     config: DAQJobStoreJobConfig
     allowed_message_in_types: ClassVar[list[type[DAQJobMessage]]] = [DAQJobMessageStore]
     allowed_store_config_types: ClassVar[list[type[DAQJobStoreConfigBase]]] = []
+    writes_files: ClassVar[bool] = True
+    """Whether a flush needs space on the disk of :attr:`out_dir`."""
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
         self.topics_to_subscribe.append(Topic.store(type(self).__name__))
         self.out_dir = Path(config.out_dir)
+        self.floor = FreeSpaceFloor(self.out_dir, config.free_space_floor_mb)
+        self.syncs = config.durability == "power"
+        """Whether a flush waits for the disk."""
         self.position = Position("", 0)
         """Where the message at hand comes from."""
+        self.time_ns = 0
+        """The time of the message at hand, by which files roll, ns since 1970 in UTC."""
         self.sent_ns = 0
         """When the message at hand was published, ns since 1970 in UTC."""
+        self.sender: DAQJobInfo | None = None
+        """Who sent the message at hand."""
         self.put_aside: Callable[[str], None] = _refuse
         """Puts the message at hand into a file of its own, with a reason, and passes it. A
         store may keep this and call it until the flush after."""
-        self._set_aside: Callable[[str, str, Record, str], None] | None = None
+        self._set_aside: Callable[[str, str, Record, int, str], None] | None = None
+        self._from: Sender | None = None
         self._takes = tuple(self.allowed_message_in_types)
         self._pending = False
         self._pending_bytes = 0
@@ -84,6 +119,17 @@ class DAQJobStore(DAQJob):
         """Rings whose watermarks must be kept."""
         rings = {self.position.ring_uuid} if self._stream is None else self._stream.inbox.uuids()
         return rings | self._spooler.spool.rings if self._spooler is not None else rings
+
+    @property
+    def origin(self) -> Origin:
+        """Where the message at hand comes from, in words, for files to keep."""
+        sender = self._from
+        # A message that was passed on names its sender, whose ring this is not.
+        if sender is not None and sender.origins is not None and self.sender is sender.info:
+            found = sender.origins.at(self.position.end)
+            if found is not None:
+                return found
+        return origin_of(self.sender)
 
     @property
     def spool_size_mb(self) -> int | None:
@@ -114,6 +160,7 @@ class DAQJobStore(DAQJob):
     def handle_message(self, message: DAQJobMessage) -> bool:
         """Keep one message, if it is for this kind of store."""
         if isinstance(message, DAQJobMessageStore) and isinstance(message, self._takes):
+            self.sender = message.daq_job_info
             self.store(message)
             return True
         super().handle_message(message)
@@ -125,7 +172,7 @@ class DAQJobStore(DAQJob):
         if not isinstance(host, ProcessHost) or host.stream is None:
             raise TransportError(f"{type(self).__name__} has no rings to read")
         stream = host.stream
-        self._set_aside = stream.put_aside
+        self._set_aside = stream.put_message_aside
         # A folder that is in use is no matter of waiting: that ends the job, with the reason.
         self._when_possible(self._take_folder, OSError)
         spooler = self._spooler = self._make_spooler(host, stream)
@@ -150,39 +197,55 @@ class DAQJobStore(DAQJob):
         if spooler is not None and spooler.is_in_use:
             spooler.finish()
 
+    def arrivals(
+        self, stream: MessageStream
+    ) -> Iterator[tuple[Sender, RingReader, Record, Sequence[DAQJobMessage]]]:
+        """What came in: sender, the ring's reader, the record, its messages."""
+        return stream.read()
+
+    def messages_in(
+        self, stream: MessageStream, sender: Sender, record: Record
+    ) -> Sequence[DAQJobMessage]:
+        """The messages in a record that was spooled; none where it cannot be read."""
+        return stream.unpack(sender.home.producer, sender.unpack, record)
+
     def _store_what_came(self, stream: MessageStream) -> None:
         """Keep what is in the rings; flush when it is time, or much."""
         look_again = 0
-        for source, reader, record, message in stream.read():
-            self.keep(source.spec.producer, source.uuid, record, message)
+        for sender, reader, record, messages in self.arrivals(stream):
+            self.keep(sender, record, messages)
             self._pending = True
-            self._pending_bytes += record.end - record.start
+            self._pending_bytes += len(record.payload) + len(record.header)
             if self._pending_bytes < look_again:
                 continue
             # A small ring must not cap the rate at one ring per flush interval.
-            if reader.is_half_held or self._is_due():
+            if reader.is_half_held(len(record.payload)) or self._is_due():
                 self._flush_and_release()
                 if self._spooler is not None and self._spooler.is_in_use:
                     return
             look_again = self._pending_bytes + reader.ring.capacity // _LOOKS_A_RING
         # Also by what was read past, addressed to others.
-        is_half_held = any(reader.is_half_held for reader in self._readers())
+        is_half_held = any(reader.is_half_held() for reader in self._readers())
         if self._pending and (is_half_held or self._is_due() or self.stopping):
             self._flush_and_release()
         elif not self._pending:
             self._release()
 
-    def keep(self, producer: str, ring_uuid: str, record: Record, message: DAQJobMessage) -> None:
-        """Hand one message to :meth:`handle_message`; put it aside when that is its own fault."""
+    def keep(self, sender: Sender, record: Record, messages: Sequence[DAQJobMessage]) -> None:
+        """Hand messages to :meth:`handle_message`; put one aside when that is its own fault."""
+        producer, ring_uuid = sender.home.producer, sender.home.ring_uuid
+        self._from = sender
         self.position = Position(ring_uuid, record.end)
         self.sent_ns = record.timestamp_ns
-        if self._set_aside is not None:
-            self.put_aside = functools.partial(self._set_aside, producer, ring_uuid, record)
-        try:
-            self.handle_message(message)
-        except (StoreError, pa.ArrowException, UnicodeError, csv.Error) as error:
-            # The fault of this message alone: the others do not wait for it.
-            self.put_aside(str(error))
+        set_aside = self._set_aside
+        for index, message in enumerate(messages):
+            if set_aside is not None:
+                self.put_aside = functools.partial(set_aside, producer, ring_uuid, record, index)
+            try:
+                self.handle_message(message)
+            except (StoreError, pa.ArrowException, UnicodeError, csv.Error) as error:
+                # The fault of this message alone: the others do not wait for it.
+                self.put_aside(str(error))
 
     def free(self) -> None:
         """Give the folder back; subclasses close their files first."""
@@ -194,7 +257,7 @@ class DAQJobStore(DAQJob):
 
     def _take_folder(self) -> None:
         """Nobody else's store of this kind may write in this folder, of whatever supervisor."""
-        self.out_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(self.out_dir, syncs=self.syncs)
         self._folder_lock = NameLock(self.out_dir / f".{type(self).__name__}.lock")
         try:
             self._folder_lock.acquire(wait_seconds=_LOCK_WAIT_SECONDS)
@@ -223,7 +286,7 @@ class DAQJobStore(DAQJob):
 
         return Spooler(
             self,
-            Spool(folder, limit_mb * MEGABYTE, note_damage),
+            Spool(folder, limit_mb * MEGABYTE, note_damage, self.floor),
             host,
             stream,
             may_move=str(self.config.when_behind) == "spool",
@@ -237,7 +300,7 @@ class DAQJobStore(DAQJob):
             for reader in self._readers():
                 # A flush that fails is not the fault of the record at hand.
                 reader.put_down()
-            is_written = self._when_possible(self.flush, OSError, StoreError)
+            is_written = self._when_possible(self._write, OSError, StoreError)
         self._pending = False
         self._pending_bytes = 0
         self._flushed_at = time.monotonic()
@@ -248,6 +311,11 @@ class DAQJobStore(DAQJob):
         else:
             self._release()
             self._spooler.begin_if_behind()
+
+    def _write(self) -> None:
+        if self.writes_files:
+            self.floor.check()
+        self.flush()
 
     def _release(self) -> None:
         """All that was read is durable, or was not for this store."""

@@ -69,19 +69,29 @@ def kind_of(field: pa.Field) -> ColumnKind:
     )
 
 
-def check_items(table: pa.Table) -> None:
+def list_columns(schema: pa.Schema) -> list[str]:
+    """Names of the columns that hold lists."""
+    is_list = (_is_list(kind) or pa.types.is_fixed_size_list(kind) for kind in schema.types)
+    return [name for name, found in zip(schema.names, is_list, strict=True) if found]
+
+
+def buffer_bytes(rows: pa.Table) -> int:
+    """Size of rows; of a slice that of what it was cut from.
+
+    ``nbytes`` is exact, and took 0.7 ms for ten columns of ten pieces: a third of their write.
+    """
+    return sum(batch.get_total_buffer_size() for batch in rows.to_batches())
+
+
+def check_items(table: pa.Table, lists: list[str]) -> None:
     """Raise :class:`StoreError` for lists in which single items are missing.
 
     Arrays have no mark for those within a list; found before rows are kept, they are the
-    fault of one message only.
+    fault of one message only. ``lists``: as :func:`list_columns` gives them.
     """
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if not (_is_list(field.type) or pa.types.is_fixed_size_list(field.type)):
-            continue
-        if any(_has_gaps(chunk.flatten()) for chunk in column.chunks):
-            raise StoreError(
-                f"column {field.name!r}: a list with a missing item; send NaN, or no item"
-            )
+    for name in lists:
+        if any(_has_gaps(chunk.flatten()) for chunk in table.column(name).chunks):
+            raise StoreError(f"column {name!r}: a list with a missing item; send NaN, or no item")
 
 
 def flatten(column: pa.ChunkedArray, kind: ColumnKind) -> FlatColumn:
@@ -134,7 +144,8 @@ def _fixed_values(array: pa.Array, kind: ColumnKind) -> NDArray[Any]:
     if pa.types.is_fixed_size_list(array.type):
         if array.null_count:
             return _with_gaps(array, kind)
-        return _fixed_values(array.flatten(), kind).reshape(len(array), *kind.shape)
+        items = _fixed_values(array.flatten(), kind._replace(shape=kind.shape[1:]))
+        return items.reshape(len(array), *kind.shape)
     if pa.types.is_fixed_size_binary(array.type):
         if array.null_count:
             return _with_gaps(array, kind)
@@ -146,16 +157,20 @@ def _fixed_values(array: pa.Array, kind: ColumnKind) -> NDArray[Any]:
     if kind.content in ("time", "duration", "date"):
         array = array.view(pa.int32() if kind.dtype.itemsize == 4 else pa.int64())
     if array.null_count:
-        filler = np.nan if kind.dtype.kind == "f" else kind.dtype.type(0)
-        array = array.fill_null(pa.scalar(filler, array.type))
+        array = array.fill_null(pa.scalar(_filler(kind), array.type))
     values: NDArray[Any] = array.to_numpy(zero_copy_only=False)
     return values.astype(kind.dtype, copy=False)
 
 
 def _with_gaps(array: pa.Array, kind: ColumnKind) -> NDArray[Any]:
-    values = np.zeros((len(array), *kind.shape), kind.dtype)
+    values = np.full((len(array), *kind.shape), _filler(kind), kind.dtype)
     values[array.is_valid().to_numpy(zero_copy_only=False)] = _fixed_values(array.drop_null(), kind)
     return values
+
+
+def _filler(kind: ColumnKind) -> Any:
+    """What stands where a value is missing."""
+    return float("nan") if kind.dtype.kind == "f" else kind.dtype.type(0)
 
 
 def _has_gaps(items: pa.Array) -> bool:

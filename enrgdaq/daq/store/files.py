@@ -9,7 +9,8 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
-from enrgdaq.daq.store.journal import AppendFile, Position, SnapshotFile
+from enrgdaq.daq.store.journal import AppendFile, Contents, Position, SnapshotFile
+from enrgdaq.daq.store.sink import Write
 from enrgdaq.errors import StoreError
 
 Body = TypeVar("Body")
@@ -26,8 +27,11 @@ class StoreTarget(Protocol[_Body_contra]):
     A body that points into a ring stays valid until the flush that follows it.
     """
 
+    def check(self, body: _Body_contra) -> None:
+        """Raise :class:`StoreError` for what cannot be written."""
+
     def put(self, body: _Body_contra, position: Position) -> None:
-        """Keep one message's rows or bytes."""
+        """Keep one message's rows or bytes, which were checked."""
 
     def flush(self, known_rings: set[str]) -> None:
         """Make what was kept durable. Raises ``OSError`` or :class:`StoreError`."""
@@ -39,20 +43,27 @@ class StoreTarget(Protocol[_Body_contra]):
 class AppendTarget(Generic[Body]):
     """A file that grows.
 
-    ``encode`` turns bodies, and whether they are the first of the file, into what is written.
+    ``encode`` turns the bodies of a flush, and whether they are the first of the file, into
+    what writes them; ``contents`` says what the file's bytes mean.
     """
 
     def __init__(
         self,
         path: Path,
-        encode: Callable[[list[Body], bool], bytes],
-        columns: list[str] | None = None,
+        encode: Callable[[list[Body], bool], Write],
+        contents: Callable[[], Contents] = Contents,
+        *,
+        syncs: bool = False,
     ) -> None:
-        self._columns = columns
+        self._syncs = syncs
         self._path = path
         self._encode = encode
+        self._contents = contents
         self._waiting: list[tuple[Body, Position]] = []
         self._file: AppendFile | None = None
+
+    def check(self, body: Body) -> None:
+        """See :class:`StoreTarget`."""
 
     def put(self, body: Body, position: Position) -> None:
         """See :class:`StoreTarget`."""
@@ -63,13 +74,14 @@ class AppendTarget(Generic[Body]):
         if self._file is None:
             if not self._waiting:
                 return
-            self._file = AppendFile(self._path, self._columns)
+            self._file = AppendFile(self._path, self._contents(), syncs=self._syncs)
         file = self._file
         fresh = [(body, position) for body, position in self._waiting if not file.has(position)]
         if fresh:
-            file.add(self._encode([body for body, _ in fresh], file.is_empty), None)
+            file.describe(self._contents())
+            file.add(self._encode([body for body, _ in fresh], file.is_empty))
         for _, position in fresh:
-            file.add(b"", position)
+            file.note(position)
         # What the file has taken must not be handed to it again when its flush is retried.
         self._waiting.clear()
         file.flush(known_rings)
@@ -83,11 +95,15 @@ class AppendTarget(Generic[Body]):
 class SnapshotTarget(Generic[Body]):
     """A file that holds the latest message only."""
 
-    def __init__(self, path: Path, encode: Callable[[Body], bytes]) -> None:
+    def __init__(self, path: Path, encode: Callable[[Body], bytes], *, syncs: bool = False) -> None:
         self._path = path
+        self._syncs = syncs
         self._encode = encode
         self._latest: dict[str, tuple[Body, Position]] = {}
         self._file: SnapshotFile | None = None
+
+    def check(self, body: Body) -> None:
+        """See :class:`StoreTarget`."""
 
     def put(self, body: Body, position: Position) -> None:
         """See :class:`StoreTarget`. Of each ring only the newest is ever written."""
@@ -99,7 +115,7 @@ class SnapshotTarget(Generic[Body]):
         if self._file is None:
             if not self._latest:
                 return
-            self._file = SnapshotFile(self._path)
+            self._file = SnapshotFile(self._path, syncs=self._syncs)
         for body, position in self._latest.values():
             self._file.put(self._encode(body), position)
         self._latest.clear()

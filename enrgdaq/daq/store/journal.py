@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from enrgdaq.daq.store.sink import FileSink, Write
+from enrgdaq.daq.store.syncing import make_folder, sync_path
 from enrgdaq.errors import StoreError
 from enrgdaq.transport import faults
 
@@ -27,6 +29,18 @@ class Position(NamedTuple):
     end: int
 
 
+class Contents(NamedTuple):
+    """What a file's bytes mean, for who goes on with it."""
+
+    columns: list[str] | None = None
+    schema: bytes | None = None
+    """Columns with their types, as a serialized Arrow schema."""
+    framing: str = "none"
+
+
+_UNKNOWN: Final = Contents()
+
+
 class Journal(msgspec.Struct, kw_only=True):
     """What is durable in one data file."""
 
@@ -36,7 +50,13 @@ class Journal(msgspec.Struct, kw_only=True):
     is_closed: bool = False
     """Closed in order: what is in the file now is right, whoever wrote to it since."""
     columns: list[str] | None = None
+    schema: bytes | None = None
+    framing: str = "none"
     watermarks: dict[str, int] = {}
+
+    def describe(self, contents: Contents) -> None:
+        """What the file's bytes mean."""
+        self.columns, self.schema, self.framing = contents
 
     def has(self, position: Position) -> bool:
         """Whether a record is in the file already."""
@@ -79,40 +99,81 @@ def read_journal(path: Path) -> Journal | None:
     return journal
 
 
-def write_journal(path: Path, journal: Journal) -> None:
+def marks_in(path: Path) -> dict[str, dict[str, int]]:
+    """What is in a file that is closed, which is of one unit, without a name."""
+    journal = read_journal(path)
+    return {} if journal is None else {"": journal.watermarks}
+
+
+def write_journal(path: Path, journal: Journal, *, syncs: bool = False) -> None:
     """Replace the journal of a data file atomically."""
-    replace_file(journal_path(path), msgspec.json.encode(journal))
+    replace_file(journal_path(path), msgspec.json.encode(journal), syncs=syncs)
 
 
-def replace_file(path: Path, data: bytes | memoryview) -> None:
-    """Put ``data`` where ``path`` is, so that a reader sees the old or the new, never half."""
-    unfinished = path.with_name(f".{path.name}.new")
+def is_begun(path: Path) -> bool:
+    """Whether a data file holds anything: what a kill left before the first flush is nothing.
+
+    Raises ``OSError``, and :class:`StoreError` for a broken journal.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    journal = read_journal(path)
+    is_cut_at_start = journal is not None and not journal.length and is_as_left(journal, found)
+    return found.st_size > 0 and not is_cut_at_start
+
+
+def remove_journal(path: Path) -> None:
+    """The data file needs none any more; also one that a kill left half made goes."""
+    where = journal_path(path)
+    _unfinished(where).unlink(missing_ok=True)
+    where.unlink(missing_ok=True)
+
+
+def replace_file(path: Path, data: bytes | memoryview, *, syncs: bool = False) -> None:
+    """Put ``data`` where ``path`` is, so that a reader sees the old or the new, never half.
+
+    With ``syncs`` the new one is there also after a power cut.
+    """
+    unfinished = _unfinished(path)
     with unfinished.open("wb") as file:
         file.write(data)
+        if syncs:
+            file.flush()
+            os.fdatasync(file.fileno())
     faults.hit("store.replace")
     unfinished.replace(path)
+    if syncs:
+        sync_path(path.parent)
 
 
 class AppendFile:
     """A data file that grows by whole flushes.
 
-    :meth:`add` keeps bytes, :meth:`flush` makes them durable; a flush that fails (full disk)
-    can be tried again and leaves no partial rows behind.
+    :meth:`add` keeps what writes, :meth:`flush` makes it durable; a flush that fails (full
+    disk) can be tried again and leaves no partial rows behind.
     """
 
-    def __init__(self, path: Path, columns: list[str] | None = None) -> None:
-        """Open or make the file, and cut it back to what its journal vouches for."""
+    def __init__(self, path: Path, contents: Contents = _UNKNOWN, *, syncs: bool = False) -> None:
+        """Open or make the file, and cut it back to what its journal vouches for.
+
+        ``syncs``: what was flushed survives a power cut.
+        """
         self.path = path
         self.cut_bytes = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._syncs = syncs
+        make_folder(path.parent, syncs=syncs)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            self.journal = self._recover(columns)
+            self.journal = self._recover(contents)
         except BaseException:
             os.close(self._descriptor)
             raise
-        self._pending: list[bytes | memoryview] = []
+        self._contents = contents
+        self._pending: list[Write] = []
         self._noted: dict[str, int] = {}
+        self._is_torn = False
 
     @property
     def is_empty(self) -> bool:
@@ -128,29 +189,45 @@ class AppendFile:
         """Whether a record is durable here already: a replay drops it."""
         return self.journal.has(position)
 
-    def add(self, data: bytes | memoryview, position: Position | None) -> None:
-        """Keep bytes for the next flush; ``None`` for bytes of no record, such as a header."""
-        if data:
-            self._pending.append(data)
-        if position is not None:
-            self._noted[position.ring_uuid] = position.end
+    def describe(self, contents: Contents) -> None:
+        """What the file's bytes mean from the next flush on."""
+        self._contents = contents
+
+    def add(self, write: Write) -> None:
+        """Keep what writes rows or bytes in the next flush."""
+        self._pending.append(write)
+
+    def note(self, position: Position) -> None:
+        """A record is in what was added."""
+        self._noted[position.ring_uuid] = position.end
 
     def flush(self, known_rings: set[str]) -> None:
         """Rows, then journal. Raises ``OSError``; what was added stays for the next try."""
         if not self.is_dirty:
             return
-        end = self.journal.length
+        if self._is_torn:
+            # The next try may write less than this one did.
+            os.ftruncate(self._descriptor, self.journal.length)
+        self._is_torn = True
+        sink = FileSink(self._descriptor, self.journal.length)
         if self._pending:
-            end = _write_at(self._descriptor, b"".join(self._pending), end)
+            faults.hit("store.rows")
+        for write in self._pending:
+            write(sink)
+        if self._pending and self._syncs:
+            # Before the journal, which must never vouch for more than there is.
+            os.fdatasync(self._descriptor)
         faults.hit("store.journal")
         done = msgspec.structs.replace(
-            self.journal, length=end, is_closed=False, watermarks=dict(self.journal.watermarks)
+            self.journal, length=sink.end, is_closed=False, watermarks=dict(self.journal.watermarks)
         )
+        done.describe(self._contents)
         for ring_uuid, position in self._noted.items():
             done.note(Position(ring_uuid, position))
         done.forget_rings(known_rings)
-        write_journal(self.path, done)
+        write_journal(self.path, done, syncs=self._syncs)
         self.journal = done
+        self._is_torn = False
         self._pending.clear()
         self._noted.clear()
 
@@ -161,29 +238,38 @@ class AppendFile:
         if not self.is_dirty:
             self.journal.is_closed = True
             with contextlib.suppress(OSError):
-                write_journal(self.path, self.journal)
+                write_journal(self.path, self.journal, syncs=self._syncs)
         os.close(self._descriptor)
         self._descriptor = -1
 
-    def _recover(self, columns: list[str] | None) -> Journal:
+    def _recover(self, contents: Contents) -> Journal:
         found = os.fstat(self._descriptor)
         journal = read_journal(self.path)
         if journal is None:
-            journal = Journal(columns=columns, length=found.st_size)
-        elif journal.is_closed or journal.inode != found.st_ino or found.st_size < journal.length:
-            # Closed in order, replaced or cut by somebody: theirs to decide, nothing is cut.
+            journal = Journal(length=found.st_size)
+        elif is_as_left(journal, found):
+            if found.st_size > journal.length:
+                self.cut_bytes = found.st_size - journal.length
+                os.ftruncate(self._descriptor, journal.length)
+        else:
             journal.length = found.st_size
-        elif found.st_size > journal.length:
-            self.cut_bytes = found.st_size - journal.length
-            os.ftruncate(self._descriptor, journal.length)
         journal.inode = found.st_ino
         journal.is_closed = False
-        if columns is not None:
-            journal.columns = columns
+        journal.describe(contents)
         faults.hit("store.recover")
         # Before the first append, so that a file of the user's is never cut.
-        write_journal(self.path, journal)
+        write_journal(self.path, journal, syncs=self._syncs)
         return journal
+
+
+def is_as_left(journal: Journal, found: os.stat_result) -> bool:
+    """Whether nobody but its store wrote to a file, so that what is behind its length is torn.
+
+    Closed in order, replaced or cut by somebody: theirs to decide, nothing is cut.
+    """
+    return (
+        not journal.is_closed and journal.inode == found.st_ino and found.st_size >= journal.length
+    )
 
 
 class SnapshotFile:
@@ -193,9 +279,10 @@ class SnapshotFile:
     back an older snapshot.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, syncs: bool = False) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._syncs = syncs
+        make_folder(path.parent, syncs=syncs)
         self.journal = read_journal(path) or Journal()
         self._latest: bytes | None = None
         self._noted: dict[str, int] = {}
@@ -217,12 +304,12 @@ class SnapshotFile:
         if self._latest is None:
             return
         faults.hit("store.rows")
-        replace_file(self.path, self._latest)
+        replace_file(self.path, self._latest, syncs=self._syncs)
         faults.hit("store.snapshot")
         for ring_uuid, position in self._noted.items():
             self.journal.note(Position(ring_uuid, position))
         self.journal.forget_rings(known_rings)
-        write_journal(self.path, self.journal)
+        write_journal(self.path, self.journal, syncs=self._syncs)
         self._latest = None
         self._noted.clear()
 
@@ -230,13 +317,5 @@ class SnapshotFile:
         """Nothing is held open."""
 
 
-def _write_at(descriptor: int, data: bytes, offset: int) -> int:
-    """Write all of ``data`` at ``offset``; returns where it ends."""
-    view = memoryview(data)
-    faults.hit("store.rows")
-    faults.hit("store.torn", lambda: os.pwrite(descriptor, view[: len(view) // 2 | 1], offset))
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        offset += written
-        view = view[written:]
-    return offset
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")

@@ -17,37 +17,76 @@ class DAQJobStoreConfigBase(Struct, kw_only=True, forbid_unknown_fields=True):
     """Base of the settings for one backend."""
 
 
-class DAQJobStoreConfigCSV(DAQJobStoreConfigBase):
-    """``[store_config.csv]``"""
+class DAQJobStoreConfigFile(DAQJobStoreConfigBase):
+    """What all backends that write files have."""
 
     file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
     add_date: Annotated[bool, Meta(description="put YYYY-MM-DD_ (UTC) before the file name")] = (
         False
     )
+    roll_size_mb: (
+        Annotated[float, Meta(gt=0, description="begin a new file when it is so large, MiB")] | None
+    ) = None
+    roll_rows: Annotated[int, Meta(ge=1, description="begin a new file after so many")] | None = (
+        None
+    )
+    roll_seconds: (
+        Annotated[
+            float,
+            Meta(
+                ge=1,
+                description="begin a new file with each period of so long, by the records' times;"
+                " 3600: on the hour",
+            ),
+        ]
+        | None
+    ) = None
+
+    @property
+    def stored_path(self) -> str:
+        """``file_path`` with the suffix that the file has."""
+        return self.file_path
+
+
+class DAQJobStoreConfigCSV(DAQJobStoreConfigFile, kw_only=True):
+    """``[store_config.csv]``"""
+
     overwrite: Annotated[
         bool, Meta(description="keep only the latest message: a live snapshot")
     ] = False
     use_zstd: Annotated[bool, Meta(description="compress with zstd, one frame per flush")] = False
 
+    def __post_init__(self) -> None:
+        _check_overwrite(self, self.overwrite)
 
-class DAQJobStoreConfigRaw(DAQJobStoreConfigBase):
+    @property
+    def stored_path(self) -> str:
+        """``file_path`` with the suffix that the file has."""
+        is_packed = self.use_zstd and not self.file_path.endswith(".zst")
+        return f"{self.file_path}.zst" if is_packed else self.file_path
+
+
+class DAQJobStoreConfigRaw(DAQJobStoreConfigFile, kw_only=True):
     """``[store_config.raw]``"""
 
-    file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
-    add_date: Annotated[bool, Meta(description="put YYYY-MM-DD_ (UTC) before the file name")] = (
-        False
-    )
     overwrite: Annotated[bool, Meta(description="keep only the latest message")] = True
+    framing: Annotated[
+        Literal["none", "length"],
+        Meta(description="length: put each message's length before it, to tell them apart"),
+    ] = "none"
+
+    def __post_init__(self) -> None:
+        _check_overwrite(self, self.overwrite)
+        if self.framing != "none" and self.overwrite:
+            raise ValueError(
+                f'framing = "{self.framing}" is for files that grow: set overwrite = false'
+            )
 
 
-class DAQJobStoreConfigHDF5(DAQJobStoreConfigBase):
+class DAQJobStoreConfigHDF5(DAQJobStoreConfigFile, kw_only=True):
     """``[store_config.hdf5]``"""
 
-    file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
     dataset_name: Annotated[str, Meta(min_length=1, description="group that holds the columns")]
-    add_date: Annotated[bool, Meta(description="put YYYY-MM-DD_ (UTC) before the file name")] = (
-        False
-    )
     compression: Annotated[
         Literal["none", "gzip", "lzf", "zstd"],
         Meta(description="of the datasets' chunks; zstd needs the extra hdf5-zstd"),
@@ -71,14 +110,10 @@ class DAQJobStoreConfigHDF5(DAQJobStoreConfigBase):
             raise ValueError(f"compression_level = {self.compression_level}: gzip has 0 to 9")
 
 
-class DAQJobStoreConfigROOT(DAQJobStoreConfigBase):
+class DAQJobStoreConfigROOT(DAQJobStoreConfigFile, kw_only=True):
     """``[store_config.root]``"""
 
-    file_path: Annotated[str, Meta(min_length=1, description="file below the store's out_dir")]
     tree_name: Annotated[str, Meta(min_length=1, description="name of the TTree")]
-    add_date: Annotated[bool, Meta(description="put YYYY-MM-DD_ (UTC) before the file name")] = (
-        False
-    )
     compression_type: Literal["ZSTD", "LZ4", "ZLIB", "LZMA"] = "ZSTD"
     compression_level: Annotated[
         int, Meta(ge=0, le=9, description="0 is none; higher is smaller and slower")
@@ -90,6 +125,15 @@ class DAQJobStoreConfigROOT(DAQJobStoreConfigBase):
         if is_odd or any(part in ("", ".", "..", "enrgdaq_provenance") for part in parts):
             raise ValueError(
                 f"tree_name {self.tree_name!r}: use a name, or folders and a name with slashes"
+            )
+
+
+def _check_overwrite(settings: DAQJobStoreConfigFile, overwrites: bool) -> None:
+    for key in ("roll_size_mb", "roll_rows", "roll_seconds"):
+        if overwrites and getattr(settings, key) is not None:
+            raise ValueError(
+                f"{key}: a file that keeps only the latest message never rolls; take it out, or set"
+                " overwrite = false"
             )
 
 
@@ -180,12 +224,14 @@ class DAQJobMessageStoreTabular(DAQJobMessageStore, kw_only=True):
     """Rows as lists.
 
     ``keys`` are the column names; ``data`` holds one list per row, or ``data_columns`` one
-    list or array per column name, all of one length.
+    list or array per column name, all of one length. ``units`` names the units of columns
+    that have one; columns of Arrow tables say theirs in the metadata ``unit`` of their fields.
     """
 
     keys: list[str]
     data: list[list[Any]] | None = None
     data_columns: dict[str, Any] | None = None
+    units: dict[str, str] | None = None
 
 
 class DAQJobMessageStoreRaw(DAQJobMessageStore, kw_only=True):

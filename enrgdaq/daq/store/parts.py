@@ -2,7 +2,8 @@
 
 ``name.ext`` holds the first columns that came, ``name.part2.ext`` the next, and so on, so
 that no file or table ever mixes columns and no row is lost. What may go on where it is:
-columns in another order, and types that the present ones hold without loss.
+columns in another order, types that the present ones hold without loss, the first values of a
+column that had none, and columns whose unit is not said in one of the two.
 """
 
 import logging
@@ -12,6 +13,7 @@ from typing import Final, Generic, NamedTuple
 import pyarrow as pa
 
 from enrgdaq.daq.store.files import Place
+from enrgdaq.daq.units import schema_with_units, unit_of
 from enrgdaq.errors import StoreError
 
 OPTIONAL: Final = {b"optional": b"1"}
@@ -31,11 +33,17 @@ class Parts(Generic[Place]):
     """The parts of a store's files or tables, and what columns each has.
 
     ``schema_at`` tells what columns a place has on disk or in the database already; ``None``
-    where nothing is.
+    where nothing is. ``begin`` gives the columns of a new place from those of its first rows.
     """
 
-    def __init__(self, schema_at: Callable[[Place], pa.Schema | None], log: logging.Logger) -> None:
+    def __init__(
+        self,
+        schema_at: Callable[[Place], pa.Schema | None],
+        log: logging.Logger,
+        begin: Callable[[pa.Schema], pa.Schema] | None = None,
+    ) -> None:
         self._schema_at = schema_at
+        self._begin = begin or writable
         self._log = log
         self._schemas: dict[Place, tuple[pa.Schema, str]] = {}
 
@@ -49,11 +57,11 @@ class Parts(Generic[Place]):
             if where not in self._schemas:
                 found = self._schema_at(where)
                 if found is None:
-                    found = writable(table.schema)
+                    found = self._begin(table.schema)
                     if part > 1:
                         self._warn(place(1), where, found, producer)
                 self._schemas[where] = (found, producer)
-            fitted = conform(table, self._schemas[where][0])
+            fitted = self._take(where, table)
             if fitted is not None:
                 return Fit(where, fitted)
         raise StoreError(f"{place(1)} has {_MOST_PARTS} parts with different columns: rename it")
@@ -69,6 +77,17 @@ class Parts(Generic[Place]):
     def forget_all(self) -> None:
         """Look again at all places: somebody else may have changed them."""
         self._schemas.clear()
+
+    def _take(self, where: Place, table: pa.Table) -> pa.Table | None:
+        schema, owner = self._schemas[where]
+        fitted = conform(table, schema)
+        if fitted is None and any(pa.types.is_null(field.type) for field in schema):
+            # A column of no type yet takes that of the first values that come.
+            decided = _decided(schema, table.schema)
+            fitted = conform(table, decided)
+            if fitted is not None:
+                self._schemas[where] = (decided, owner)
+        return fitted
 
     def _warn(self, first: Place, where: Place, schema: pa.Schema, producer: str) -> None:
         before, owner = self._schemas[first]
@@ -101,7 +120,8 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table | None:
     Columns that are marked :data:`OPTIONAL` are left out when the table has none.
     """
     if table.schema.equals(schema):
-        return table
+        is_same = table.schema.equals(schema, check_metadata=True)
+        return table if is_same or all(map(_is_same_unit, schema, table.schema)) else None
     names = set(table.column_names)
     schema = pa.schema(
         [field for field in schema if field.name in names or not _is_optional(field)]
@@ -110,6 +130,8 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table | None:
         return None
     columns = []
     for field in schema:
+        if not _is_same_unit(field, table.schema.field(field.name)):
+            return None
         column = table.column(field.name)
         if column.type != field.type:
             if not _holds(field.type, column.type):
@@ -123,10 +145,25 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table | None:
 
 
 def writable(schema: pa.Schema) -> pa.Schema:
-    """The schema with a type for columns that had no value yet: doubles."""
+    """The schema with a type for columns that had no value yet: doubles.
+
+    Of what else a field says only its unit is kept.
+    """
+    plain = [
+        pa.field(field.name, pa.float64() if pa.types.is_null(field.type) else field.type)
+        for field in schema
+    ]
+    units = {field.name: unit for field in schema if (unit := unit_of(field))}
+    return schema_with_units(pa.schema(plain), units)
+
+
+def _decided(schema: pa.Schema, rows: pa.Schema) -> pa.Schema:
+    """The schema, with the rows' types for columns that have none."""
     return pa.schema(
         [
-            pa.field(field.name, pa.float64() if pa.types.is_null(field.type) else field.type)
+            pa.field(field.name, rows.field(field.name).type)
+            if pa.types.is_null(field.type) and field.name in rows.names
+            else field
             for field in schema
         ]
     )
@@ -155,6 +192,11 @@ def _holds_or_is(wide: pa.DataType, narrow: pa.DataType) -> bool:
     return wide == narrow or _holds(wide, narrow)
 
 
+def _is_same_unit(one: pa.Field, other: pa.Field) -> bool:
+    first, second = unit_of(one), unit_of(other)
+    return not (first and second) or first == second
+
+
 def _is_optional(field: pa.Field) -> bool:
     return bool(field.metadata and field.metadata.get(b"optional") == OPTIONAL[b"optional"])
 
@@ -168,4 +210,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _in_words(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} {field.type}" for field in schema)
+    return ", ".join(
+        f"{field.name} {field.type}{f' [{unit}]' if (unit := unit_of(field)) else ''}"
+        for field in schema
+    )

@@ -6,9 +6,11 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfigFile
 from enrgdaq.errors import StoreError
 
 _TAG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_ROLL: Final = re.compile(r"\.roll[0-9]+$")
 _RESERVED: Final = frozenset({"logs", "state", "set-aside", "spool"})
 _LONGEST_NAME: Final = 140  # bytes; leaves room for date, tag, part and journal
 _DOUBLE_SUFFIXES: Final = (".csv.zst", ".csv.gz", ".tar.gz")
@@ -18,6 +20,8 @@ def check_tag(tag: str | None) -> None:
     """Raise :class:`StoreError` for a tag that cannot be part of a file name."""
     if tag is not None and not _TAG.fullmatch(tag):
         raise StoreError(f"tag {tag!r}: use letters, digits, dot, dash and underscore, at most 80")
+    if tag is not None and _ROLL.search(tag):
+        raise StoreError(f"tag {tag!r}: names that end in .roll and a number are those of rolls")
 
 
 @lru_cache(maxsize=1024)
@@ -36,8 +40,28 @@ def check_file_path(file_path: str) -> None:
         )
     if max(len(part.encode()) for part in path.parts) > _LONGEST_NAME:
         raise StoreError(f"file_path {file_path!r} has a name longer than {_LONGEST_NAME} bytes")
+    if _ROLL.search(_without_suffix(path.name)[0]):
+        raise StoreError(
+            f"file_path {file_path!r}: names that end in .roll and a number are those of rolls"
+        )
     if any(ord(character) < 32 or ord(character) == 127 for character in file_path):
         raise StoreError(f"file_path {file_path!r} has control characters")
+
+
+def message_path(
+    out_dir: Path, settings: DAQJobStoreConfigFile, message: DAQJobMessageStore, part: int = 1
+) -> Path:
+    """File for a message, by its backend's section. Raises :class:`StoreError`."""
+    if message.timestamp is None:
+        raise StoreError("the message has no time")
+    return data_path(
+        out_dir,
+        settings.stored_path,
+        add_date=settings.add_date,
+        timestamp=message.timestamp,
+        tag=message.tag,
+        part=part,
+    )
 
 
 def data_path(
@@ -54,16 +78,35 @@ def data_path(
     The date is the UTC date of the *record*, so that a replay after midnight goes where the
     first attempt went.
     """
+    day = timestamp.astimezone(dt.UTC).date() if add_date else None
+    return _data_path(out_dir, file_path, day, tag, part)
+
+
+@lru_cache(maxsize=1024)  # it takes longer than to keep a small message
+def _data_path(
+    out_dir: Path, file_path: str, day: dt.date | None, tag: str | None, part: int
+) -> Path:
     check_file_path(file_path)
     check_tag(tag)
     path = PurePosixPath(file_path)
-    name = path.name
-    suffix = next((s for s in _DOUBLE_SUFFIXES if name.endswith(s)), path.suffix)
-    stem = name[: len(name) - len(suffix)] if suffix else name
+    stem, suffix = _without_suffix(path.name)
     if tag is not None:
         stem = f"{stem}_{tag}"
     if part > 1:
         stem = f"{stem}.part{part}"
-    if add_date:
-        stem = f"{timestamp.astimezone(dt.UTC):%Y-%m-%d}_{stem}"
+    if day is not None:
+        stem = f"{day:%Y-%m-%d}_{stem}"
     return out_dir / path.parent / f"{stem}{suffix}"
+
+
+def roll_path(path: Path, roll: int) -> Path:
+    """The file of a roll; ``path`` is that of the first."""
+    if roll == 1:
+        return path
+    stem, suffix = _without_suffix(path.name)
+    return path.with_name(f"{stem}.roll{roll:04d}{suffix}")
+
+
+def _without_suffix(name: str) -> tuple[str, str]:
+    suffix = next((s for s in _DOUBLE_SUFFIXES if name.endswith(s)), PurePosixPath(name).suffix)
+    return (name[: len(name) - len(suffix)], suffix) if suffix else (name, "")

@@ -1,13 +1,11 @@
 """Columns as databases hold them: numbers, text, times, bytes, and JSON for the rest."""
 
-import base64
-import datetime as dt
-import json
-import math
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from enrgdaq.daq.store.json_text import is_bytes, is_text, json_texts
 
 JSON: Final = pa.large_binary()
 """Carries JSON text, so that it is told apart from text (string) and bytes (binary)."""
@@ -42,70 +40,15 @@ def _plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column.cast(pa.date32())
     if types.is_duration(kind):
         return column.cast(pa.int64())
-    if _is_text(kind):
+    if is_text(kind):
         return column.cast(pa.string())
-    if _is_bytes(kind):
+    if is_bytes(kind):
         return column.cast(pa.binary())
     if types.is_nested(kind):
         return pa.chunked_array([_json_column(chunk) for chunk in column.chunks], JSON)
     return column
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    kinds = pa.types
-    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    kinds = pa.types
-    return bool(
-        kinds.is_binary(kind)
-        or kinds.is_large_binary(kind)
-        or kinds.is_fixed_size_binary(kind)
-        or kinds.is_binary_view(kind)
-    )
-
-
 def _json_column(lists: pa.Array) -> pa.Array:
-    kinds = pa.types
-    if kinds.is_fixed_size_list(lists.type):
-        lists = lists.cast(pa.list_(lists.type.value_type))
-    if kinds.is_list(lists.type) or kinds.is_large_list(lists.type):
-        inner = lists.type.value_type
-        if kinds.is_integer(inner) or kinds.is_floating(inner) or kinds.is_boolean(inner):
-            return _json_of_numbers(lists)
-    texts = [
-        None if value is None else json.dumps(_json_value(value), ensure_ascii=False)
-        for value in lists.to_pylist()
-    ]
-    return pa.array(texts, pa.large_string()).cast(JSON)
-
-
-def _json_of_numbers(lists: pa.Array) -> pa.Array:
-    """Waveforms: whole columns at a time, a hundred times faster than value by value."""
-    values = lists.values
-    texts = values.cast(pa.float64() if pa.types.is_floating(values.type) else values.type)
-    texts = texts.cast(pa.string())
-    if pa.types.is_floating(values.type):
-        texts = pc.if_else(pc.is_finite(values.cast(pa.float64())), texts, None)
-        # JSON's readers take -0 for an integer, which has no sign.
-        texts = pc.if_else(pc.equal(texts, "-0"), "-0.0", texts)
-    texts = pc.fill_null(texts, "null")
-    made = pa.ListArray if pa.types.is_list(lists.type) else pa.LargeListArray
-    joined = pc.binary_join(made.from_arrays(lists.offsets, texts), ",")
-    whole = pc.binary_join_element_wise("[", joined, "]", "")
-    return pc.if_else(lists.is_valid(), whole, None).cast(JSON)
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): _json_value(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_value(inner) for inner in value]
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, (dt.datetime, dt.date, dt.time)):
-        return value.isoformat()
-    return value if isinstance(value, (bool, int, str, type(None))) else str(value)
+    texts = json_texts(lists, keeps_non_finite=False)
+    return pc.if_else(lists.is_valid(), texts, None).cast(JSON)

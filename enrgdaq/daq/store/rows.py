@@ -10,6 +10,7 @@ from enrgdaq.daq.store.models import (
     DAQJobMessageStorePyArrow,
     DAQJobMessageStoreTabular,
 )
+from enrgdaq.daq.units import with_units
 from enrgdaq.errors import StoreError
 
 
@@ -23,6 +24,8 @@ def table_of(message: DAQJobMessageStore) -> pa.Table:
         table = _decoded(message.get_table())
     elif isinstance(message, DAQJobMessageStoreTabular):
         table = pa.table(dict(zip(message.keys, map(column_of, _columns(message)), strict=True)))
+        if message.units:
+            table = with_units(table, message.units)
     else:
         raise StoreError(f"{type(message).__name__} has no rows; use the raw store for bytes")
     if len(set(table.column_names)) != table.num_columns:
@@ -50,5 +53,6 @@ def _decoded(table: pa.Table) -> pa.Table:
     for index, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             values = table.column(index).cast(field.type.value_type)
-            table = table.set_column(index, field.name, values)
+            plain = pa.field(field.name, field.type.value_type, metadata=field.metadata)
+            table = table.set_column(index, plain, values)
     return table

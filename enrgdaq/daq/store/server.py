@@ -8,8 +8,9 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from enrgdaq.errors import ServerAwayError
 
-_DELAYS: Final = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Seconds before each attempt since the last success."""
+_DELAYS: Final = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before each attempt since the last success. An attempt costs nothing that counts, and
+rows that wait for the next one may have been there already."""
 _PATIENCE_SECONDS: Final = 0.25
 
 

@@ -2,7 +2,7 @@
 
 import time
 from abc import abstractmethod
-from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, NamedTuple, TypeVar
 
 from msgspec import Meta
 
@@ -58,6 +58,7 @@ class DAQJobServerStore(DAQJobStore, Generic[ConnectionT]):
     """
 
     config: DAQJobServerStoreConfig
+    writes_files: ClassVar[bool] = False
     server_errors: tuple[type[Exception], ...] = (OSError,)
     """What :meth:`write` raises when the server is away or refuses: all is tried again."""
 

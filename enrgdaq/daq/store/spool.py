@@ -23,7 +23,10 @@ from typing import BinaryIO, Final, NamedTuple
 import msgspec
 import zstandard
 
+from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.daq.store.journal import Position
+from enrgdaq.models import SupervisorInfo
+from enrgdaq.transport import faults
 
 SUFFIX: Final = ".spool"
 _MAGIC: Final = b"ESB1"
@@ -31,8 +34,6 @@ _WORDS: Final = struct.Struct("<4sIQII")
 _HEAD_BYTES: Final = _WORDS.size + 4
 _LONGEST_NOTE: Final = 1 << 20
 _SEGMENT_BYTES: Final = 16 << 20
-_FLOOR_BYTES: Final = 1_000_000_000
-_FLOOR_SHARE: Final = 0.01
 
 
 class SpooledRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -48,6 +49,8 @@ class SpooledRecord(msgspec.Struct, frozen=True, array_like=True):
     timestamp_ns: int
     header: bytes
     payload: bytes
+    messages: int = 1
+    supervisor: SupervisorInfo | None = None
 
 
 class _Note(msgspec.Struct, frozen=True, array_like=True):
@@ -74,8 +77,12 @@ Damage = Callable[[Path, int], None]
 class Spool:
     """The spool of one store. Raises ``OSError`` as the disk does; everything can be retried."""
 
-    def __init__(self, folder: Path, limit_bytes: int, on_damage: Damage) -> None:
+    def __init__(
+        self, folder: Path, limit_bytes: int, on_damage: Damage, floor: FreeSpaceFloor
+    ) -> None:
+        """``floor``: of the disk on which the folder lies."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._floor = floor
         self._folder = folder
         self._limit = limit_bytes
         self._on_damage = on_damage
@@ -119,12 +126,8 @@ class Spool:
         """Why nothing can be added now; empty when it can."""
         if self.bytes + _SEGMENT_BYTES > self._limit:
             return f"the spool has {self.bytes / 1e6:.0f} MB, its limit (spool_size_mb)"
-        disk = os.statvfs(self._folder)
-        free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-        floor = min(_FLOOR_BYTES, _FLOOR_SHARE * size)
-        if free < floor:
-            return f"{self._folder}: {free / 1e6:.0f} MB free, {floor / 1e6:.0f} MB are kept free"
-        return ""
+        lack = self._floor.lack()
+        return f"{self._folder}: {lack}" if lack else ""
 
     def add(self, records: list[SpooledRecord]) -> None:
         """Put records on the disk, as one block; when this returns they survive a power cut."""
@@ -137,11 +140,19 @@ class Spool:
         noted = msgspec.msgpack.encode(note)
         words = _WORDS.pack(_MAGIC, len(noted), len(body), zlib.crc32(noted), zlib.crc32(body))
         head = words + zlib.crc32(words).to_bytes(4, "little")
-        segment, offset = self._place_for_block()
-        _write_all(self._descriptor, b"".join((head, noted, body)), offset)
-        os.fdatasync(self._descriptor)
-        body_offset = offset + len(head) + len(noted)
         size = len(head) + len(noted) + len(body)
+        segment, offset = self._place_for_block()
+        block = b"".join((head, noted, body))
+        faults.hit("spool.torn", lambda: _write_all(self._descriptor, block[: size // 2], offset))
+        try:
+            _write_all(self._descriptor, block, offset)
+        except OSError:
+            # Behind a shorter block it would be taken for damage.
+            os.ftruncate(self._descriptor, offset)
+            raise
+        os.fdatasync(self._descriptor)
+        faults.hit("spool.block")
+        body_offset = offset + len(head) + len(noted)
         self._sizes[segment] = offset + size
         self._append(_Block(segment, offset, size, body_offset, zlib.crc32(body), note))
 
@@ -196,6 +207,7 @@ class Spool:
             if segment == self._current:
                 self.close()
             segment.unlink(missing_ok=True)
+            faults.hit("spool.removed")
             del self._sizes[segment]
 
     def _find_blocks(self, segment: Path) -> None:

@@ -1,15 +1,18 @@
 """Moves a store's records from its rings to a spool while it cannot write, and back in order."""
 
 import time
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from enrgdaq.daq.consume import CRASHED, MessageStream
 from enrgdaq.daq.host import ProcessHost
-from enrgdaq.daq.models import DAQJobInfo, DAQJobMessage
+from enrgdaq.daq.inbox import Sender
+from enrgdaq.daq.mirrored import Home
+from enrgdaq.daq.models import DAQJobMessage
 from enrgdaq.daq.store.journal import Position
 from enrgdaq.daq.store.spool import Spool, SpooledRecord
-from enrgdaq.daq.unpacking import Unpacker
 from enrgdaq.errors import StoreError
+from enrgdaq.transport import faults
 from enrgdaq.transport.memory import MEGABYTE
 from enrgdaq.transport.ring import Record, RingReader
 
@@ -21,8 +24,13 @@ _LAST_DRAIN_SECONDS: Final = 2.0
 class SpoolingStore(Protocol):
     """What a spooler needs of its store."""
 
-    def keep(self, producer: str, ring_uuid: str, record: Record, message: DAQJobMessage) -> None:
-        """Keep one message for the next flush, or put it aside."""
+    def keep(self, sender: Sender, record: Record, messages: Sequence[DAQJobMessage]) -> None:
+        """Keep a record's messages for the next flush, or put them aside."""
+
+    def messages_in(
+        self, stream: MessageStream, sender: Sender, record: Record
+    ) -> Sequence[DAQJobMessage]:
+        """The messages in a record; none where it cannot be read."""
 
     def flush(self) -> None:
         """Make all that was kept durable."""
@@ -72,7 +80,7 @@ class Spooler:
         self._full = ""
         self._is_away = False
         self._smallest_ring = flush_bytes
-        self._unpackers: dict[str, Unpacker] = {}
+        self._senders: dict[str, Sender] = {}
 
     @property
     def is_stuck(self) -> bool:
@@ -132,14 +140,12 @@ class Spooler:
         """Hold what has come in; move it when that is much."""
         if self._full and not self._move():
             return  # held in the rings, so producers wait
-        for source, reader, record in self._stream.take():
-            self._smallest_ring = min(self._smallest_ring, source.ring.capacity)
-            if not self.spool.has(Position(source.uuid, record.end)):
-                self._held.append(
-                    _spooled(source.uuid, source.spec.producer, source.spec.producer_type, record)
-                )
+        for sender, reader, record in self._stream.take():
+            self._smallest_ring = min(self._smallest_ring, reader.ring.capacity)
+            if not self.spool.has(Position(sender.home.ring_uuid, record.end)):
+                self._held.append(_spooled(sender.home, record))
                 self._held_bytes += len(record.payload) + len(record.header)
-            is_much = self._held_bytes >= _BLOCK_BYTES or reader.is_half_held
+            is_much = self._held_bytes >= _BLOCK_BYTES or reader.is_half_held()
             if is_much and not self._move():
                 return
 
@@ -188,6 +194,7 @@ class Spooler:
             self._store.say_waiting(what, f"{error}; {self._in_words()}")
             return False
         self._is_away = False
+        faults.hit("spool.drained")
         self.spool.commit()
         self._store.say_working(self._in_words())
         return True
@@ -201,24 +208,24 @@ class Spooler:
             timestamp_ns=spooled.timestamp_ns,
             header=spooled.header,
             payload=memoryview(spooled.payload),
+            messages=spooled.messages,
         )
         if self._stream.is_set_aside(spooled.ring_uuid, record):
             self._stream.put_aside(spooled.producer, spooled.ring_uuid, record, CRASHED)
             return
         if reader is not None:
             reader.take_in_hand(record)
-        unpacker = self._unpackers.get(spooled.ring_uuid)
-        if unpacker is None:
-            sender = DAQJobInfo(
-                daq_job_type=spooled.producer_type,
-                unique_id=spooled.producer,
-                supervisor_info=self._host.supervisor,
+        sender = self._senders.get(spooled.ring_uuid)
+        if sender is None:
+            home = Home(
+                ring_uuid=spooled.ring_uuid,
+                producer=spooled.producer,
+                producer_type=spooled.producer_type,
+                supervisor=spooled.supervisor or self._host.supervisor,
             )
-            unpacker = Unpacker(spooled.ring_uuid, sender, for_store=True)
-            self._unpackers[spooled.ring_uuid] = unpacker
-        message = self._stream.unpack(spooled.producer, unpacker.unpack, record)
-        if message is not None:
-            self._store.keep(spooled.producer, spooled.ring_uuid, record, message)
+            sender = self._senders[spooled.ring_uuid] = Sender(home, for_store=True)
+        messages = self._store.messages_in(self._stream, sender, record)
+        self._store.keep(sender, record, messages)
         if reader is not None:
             reader.put_down()
 
@@ -233,11 +240,11 @@ class Spooler:
         self._host.spool_oldest_ns = self.spool.oldest_ns
 
 
-def _spooled(ring_uuid: str, producer: str, producer_type: str, record: Record) -> SpooledRecord:
+def _spooled(home: Home, record: Record) -> SpooledRecord:
     return SpooledRecord(
-        ring_uuid=ring_uuid,
-        producer=producer,
-        producer_type=producer_type,
+        ring_uuid=home.ring_uuid,
+        producer=home.producer,
+        producer_type=home.producer_type,
         start=record.start,
         end=record.end,
         sequence=record.sequence,
@@ -245,4 +252,6 @@ def _spooled(ring_uuid: str, producer: str, producer_type: str, record: Record) 
         timestamp_ns=record.timestamp_ns,
         header=record.header,
         payload=record.payload,  # type: ignore[arg-type]  # any buffer will do
+        messages=record.messages,
+        supervisor=home.supervisor,
     )

@@ -8,7 +8,8 @@ import pyarrow as pa
 from enrgdaq.daq.store.base import DAQJobStore
 from enrgdaq.daq.store.files import OpenTargets, Place, StoreTarget
 from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfigBase
-from enrgdaq.daq.store.parts import Parts
+from enrgdaq.daq.store.parts import Parts, writable
+from enrgdaq.daq.store.provenance import ns_of
 from enrgdaq.daq.store.rows import table_of
 from enrgdaq.errors import StoreError
 
@@ -24,7 +25,7 @@ class DAQJobTableStore(DAQJobStore, Generic[Settings, Place]):
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
-        self.parts: Parts[Place] = Parts(self.schema_at, self.log)
+        self.parts: Parts[Place] = Parts(self.schema_at, self.log, self.begin_schema)
         self.targets: OpenTargets[Place, pa.Table] = OpenTargets()
 
     @abstractmethod
@@ -41,6 +42,10 @@ class DAQJobTableStore(DAQJobStore, Generic[Settings, Place]):
     @abstractmethod
     def schema_at(self, place: Place) -> pa.Schema | None:
         """Columns of what a place holds from an earlier run; ``None`` for nothing."""
+
+    def begin_schema(self, rows: pa.Schema) -> pa.Schema:
+        """Columns of a new place from those of its first rows."""
+        return writable(rows)
 
     @abstractmethod
     def make_target(
@@ -63,9 +68,11 @@ class DAQJobTableStore(DAQJobStore, Generic[Settings, Place]):
         place, rows = self.parts.fit(
             lambda part: self.place(settings, message, part), table, producer
         )
+        self.time_ns = ns_of(message)
         target = self.targets.open(
             place, lambda: self.make_target(place, settings, self.parts.schema(place), message)
         )
+        target.check(rows)
         target.put(rows, self.position)
 
     def flush(self) -> None:

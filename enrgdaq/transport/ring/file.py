@@ -25,7 +25,8 @@ _FENCE_LOCK: Final = threading.Lock()
 class RingIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """Whose ring it is. ``uuid`` is what watermarks refer to.
 
-    ``made_ns`` (UTC, ns since 1970) orders the rings of one producer.
+    ``made_ns`` (UTC, ns since 1970) orders the rings of one producer. The records of a mirror
+    come from rings of other nodes, and say so in their headers.
     """
 
     uuid: str
@@ -35,6 +36,7 @@ class RingIdentity(msgspec.Struct, frozen=True, kw_only=True):
     out_dir: str
     capacity: int
     made_ns: int
+    is_mirror: bool = False
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,11 @@ class RingFile:
     def head(self) -> int:
         """Bytes ever written."""
         return int(self.words[layout.HEAD])
+
+    @property
+    def tail(self) -> int:
+        """Start of the oldest record that is still there."""
+        return int(self.words[layout.TAIL])
 
     @property
     def sequence(self) -> int:

@@ -85,18 +85,20 @@ class RecordKind(enum.IntEnum):
     ROWS = 2  # msgpack of tabular rows
     ARROW = 3  # an Arrow IPC stream
     RAW = 4  # bytes as they are
+    RAW_BATCH = 5  # many of them, each a message
 
 
-_BODY: Final = struct.Struct("<IQQQQQQQ")
+_BODY: Final = struct.Struct("<IQQQQQQII")
 CHECKSUM_BYTES: Final = 4
-WHOLE: Final = struct.Struct("<IIQQQQQQQ")
+WHOLE: Final = struct.Struct("<IIQQQQQQII")
 
 
 class RecordHeader(NamedTuple):
     """The 64 bytes before every record, as numbers.
 
     ``size`` counts header, message header and payload with their padding; ``position`` is the
-    record's own start, so that stale bytes of an earlier lap never look like a record.
+    record's own start, so that stale bytes of an earlier lap never look like a record;
+    ``messages`` is how many the record holds.
     """
 
     header_length: int
@@ -107,6 +109,7 @@ class RecordHeader(NamedTuple):
     position: int
     payload_length: int
     kind: int
+    messages: int
 
 
 def pack_header(
@@ -118,10 +121,11 @@ def pack_header(
     position: int,
     payload_length: int,
     kind: int,
+    messages: int,
 ) -> bytes:
     """The fields of :class:`RecordHeader` as bytes, with their checksum in front."""
     body = _BODY.pack(
-        header_length, size, sequence, mask, timestamp_ns, position, payload_length, kind
+        header_length, size, sequence, mask, timestamp_ns, position, payload_length, kind, messages
     )
     return zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "little") + body
 

@@ -2,7 +2,8 @@
 
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
+
+import msgspec
 
 from enrgdaq.errors import RingCorruptError, TransportError
 from enrgdaq.transport import faults
@@ -11,12 +12,13 @@ from enrgdaq.transport.ring.file import RingFile, fence
 from enrgdaq.transport.ring.layout import Policy, RowState
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):  # made in a fifth of a named tuple's time
     """A record as it lies in the ring.
 
     ``payload`` points into the ring and stays valid until the reader's cursor passes
     ``end``; for consumers with :attr:`Policy.SKIP` it is a copy. ``start`` and ``end`` are
-    positions in bytes, ``timestamp_ns`` counts from 1970 in UTC.
+    positions in bytes, ``timestamp_ns`` counts from 1970 in UTC; ``messages`` is how many the
+    record holds.
     """
 
     start: int
@@ -26,6 +28,7 @@ class Record(NamedTuple):
     timestamp_ns: int
     header: bytes
     payload: memoryview
+    messages: int = 1
 
 
 class RingReader:
@@ -73,10 +76,13 @@ class RingReader:
         """Bytes that this reader has read and not committed."""
         return max(0, self.position - self._begin())
 
-    @property
-    def is_half_held(self) -> bool:
-        """Whether half of the ring waits for this reader to commit."""
-        return 2 * self.held_bytes >= self._capacity
+    def is_half_held(self, more: int = 0) -> bool:
+        """Whether half of the ring waits for this reader to commit, or will with ``more`` bytes.
+
+        With ``more`` for one more record as large as the last, the producer of large ones
+        never waits for a reader that waits for another record.
+        """
+        return 2 * (self.held_bytes + more) >= self._capacity
 
     def read(self) -> Iterator[Record]:
         """Records addressed to this row, up to the head as it is now.
@@ -95,9 +101,18 @@ class RingReader:
                 continue
             offset = start % capacity
             after = offset + layout.ALIGN
-            checksum, header_length, size, sequence, mask, sent_ns, position, length, kind = unpack(
-                data, offset
-            )
+            (
+                checksum,
+                header_length,
+                size,
+                sequence,
+                mask,
+                sent_ns,
+                position,
+                length,
+                kind,
+                messages,
+            ) = unpack(data, offset)
             is_whole = checksum_of(data[offset + layout.CHECKSUM_BYTES : after]) == checksum
             fence()
             if start < words[layout.TAIL]:
@@ -117,8 +132,32 @@ class RingReader:
                 fence()
                 if start < words[layout.TAIL]:
                     continue
-            yield Record(start, end, sequence, kind, sent_ns, header, payload)
+            yield Record(start, end, sequence, kind, sent_ns, header, payload, messages)
         words[self._base + layout.READ] = self.position
+
+    def look_ahead(self) -> Iterator[Record]:
+        """What :meth:`read` would give now, without having read it; payloads are left out."""
+        position, head = self.position, self._words[layout.HEAD]
+        fence()
+        while position < head:
+            offset = position % self._capacity
+            found = layout.unpack_header(self._data[offset : offset + layout.ALIGN])
+            if found is None or found.position != position:
+                return  # overtaken, or damaged: read() will say it
+            after = offset + layout.ALIGN
+            if found.mask >> self.row & 1:
+                header = bytes(self._data[after : after + found.header_length])
+                yield Record(
+                    start=position,
+                    end=position + found.size,
+                    sequence=found.sequence,
+                    kind=found.kind,
+                    timestamp_ns=found.timestamp_ns,
+                    header=header,
+                    payload=self._data[:0],
+                    messages=found.messages,
+                )
+            position += found.size
 
     @property
     def ahead_bytes(self) -> int:
@@ -181,6 +220,7 @@ def look_at(ring: RingFile, position: int) -> Record | None:
         timestamp_ns=found.timestamp_ns,
         header=bytes(ring.data[header_at : header_at + found.header_length]),
         payload=memoryview(bytes(ring.data[payload_at : payload_at + found.payload_length])),
+        messages=found.messages,
     )
     fence()
     return record if ring.words[layout.TAIL] <= position else None

@@ -70,7 +70,7 @@ class RingWriter:
             # The pad goes alone and first: pad and record together may exceed the capacity.
             if not self._has_room(to_end):
                 return None
-            self._put(to_end, 0, RecordKind.PAD, b"", to_end - layout.ALIGN, 0)
+            self._put(to_end, 0, RecordKind.PAD, b"", to_end - layout.ALIGN, 0, 0)
             self._show()
             faults.hit("ring.pad")
             head, offset = self._head, 0
@@ -92,7 +92,9 @@ class RingWriter:
             )
         return size
 
-    def stage(self, mask: int, kind: int, header: bytes, timestamp_ns: int) -> tuple[int, int]:
+    def stage(
+        self, mask: int, kind: int, header: bytes, timestamp_ns: int, messages: int = 1
+    ) -> tuple[int, int]:
         """Finish the reserved record; returns its start position and sequence number.
 
         It becomes visible, with all that were staged before it, at the next :meth:`commit`.
@@ -103,7 +105,7 @@ class RingWriter:
         self._pending = None
         if len(header) != header_length:
             raise AssertionError("header changed its length between reserve and stage")
-        return self._put(size, mask, kind, header, payload_length, timestamp_ns)
+        return self._put(size, mask, kind, header, payload_length, timestamp_ns, messages)
 
     def commit(self) -> list[int]:
         """Make all staged records visible; returns the rows that may have to be rung.
@@ -166,12 +168,13 @@ class RingWriter:
         header: bytes,
         payload_length: int,
         timestamp_ns: int,
+        messages: int,
     ) -> tuple[int, int]:
         start, sequence, data = self._head, self._sequence, self._data
         offset = start % self._capacity
         after = offset + layout.ALIGN
         data[offset:after] = layout.pack_header(
-            len(header), size, sequence, mask, timestamp_ns, start, payload_length, kind
+            len(header), size, sequence, mask, timestamp_ns, start, payload_length, kind, messages
         )
         data[after : after + len(header)] = header
         self._head = start + size
@@ -226,7 +229,7 @@ class RingWriter:
             position, taken = begin, 0
             while position < target:
                 record = self._record_at(position)
-                taken += record.mask >> row & 1
+                taken += record.messages * (record.mask >> row & 1)
                 position += record.size
             # Counted before it is taken: a kill in between counts twice, never not at all.
             words[base + layout.SKIPPED] = words[base + layout.SKIPPED] + taken

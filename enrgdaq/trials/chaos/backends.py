@@ -1,4 +1,4 @@
-"""The stores under trial. A new one is one class here, and its place in :data:`BACKENDS`.
+"""The stores under trial that write files. A new one is one class, and its place in ``stores.py``.
 
 It says what its store's file and its producers' ``[store_config]`` hold, which fault points
 its store passes, and reads its output back with the library that an analyst would use.
@@ -6,6 +6,7 @@ its store passes, and reads its output back with the library that an analyst wou
 
 import io
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -22,6 +23,9 @@ FILE_POINTS: Final = (
     "store.replace",
     "store.recover",
 )
+ROLL_POINTS: Final = ("store.roll", "store.rolled", "store.seal")
+"""What a store passes whose files roll."""
+_ROLL_ROWS: Final = 2_000  # several rolls a second
 """What a store passes that appends to files beside a journal."""
 
 
@@ -66,6 +70,12 @@ class Backend(ABC):
         """Further keys of the store's own file."""
         return {}
 
+    def prepare(self, folder: Path, environment: Mapping[str, str]) -> None:  # noqa: B027
+        """Start what the store needs besides files, in a folder that is removed at the end.
+
+        ``environment``: what every process of the trial has, to be known by.
+        """
+
     @abstractmethod
     def store_config(self, producer: Producer) -> dict[str, Any]:
         """The ``[store_config.NAME]`` of a producer."""
@@ -79,7 +89,12 @@ class Backend(ABC):
         return True
 
     def clean_up(self) -> None:  # noqa: B027 - files go with their folder
-        """Remove what lies outside of :attr:`out`, such as tables of a server; idempotent."""
+        """End what :meth:`prepare` has started; idempotent."""
+
+    @property
+    def passed_points(self) -> tuple[str, ...]:
+        """Those of :attr:`points` that it passes as it is configured."""
+        return self.points
 
     @property
     def waits_for_disk(self) -> bool:
@@ -97,26 +112,38 @@ class CsvBackend(Backend):
     name = "csv"
     job_type = "DAQJobStoreCSV"
     keeps_latest = True
-    points = (*FILE_POINTS, "store.snapshot")
+    points = (*FILE_POINTS, "store.snapshot", *ROLL_POINTS)
 
     def store_config(self, producer: Producer) -> dict[str, Any]:
         """See :class:`Backend`."""
-        return {
+        settings: dict[str, Any] = {
             "file_path": f"{producer.name}.csv",
             "overwrite": not producer.keeps_all,
             "use_zstd": self._is_compressed(producer),
         }
+        return {**settings, "roll_rows": _ROLL_ROWS} if producer.keeps_all else settings
 
     def read(self, producer: Producer) -> Found:
         """See :class:`Backend`."""
+        suffix = ".csv.zst" if self._is_compressed(producer) else ".csv"
+        found = [
+            self._read_one(path, is_compressed=self._is_compressed(producer))
+            for path in (
+                self.out / f"{producer.name}{suffix}",
+                *sorted(self.out.glob(f"{producer.name}.roll*{suffix}")),
+            )
+        ]
+        rows = np.concatenate([one.rows for one in found])
+        return Found(rows, sum(one.scraps for one in found))
+
+    @staticmethod
+    def _read_one(path: Path, *, is_compressed: bool) -> Found:
         import pyarrow as pa
         import pyarrow.csv as pacsv
 
-        suffix = ".csv.zst" if self._is_compressed(producer) else ".csv"
-        path = self.out / f"{producer.name}{suffix}"
         data = path.read_bytes() if path.exists() else b""
         scraps = 0
-        if self._is_compressed(producer):
+        if is_compressed:
             data, scraps = _frames(data)
         if not data:
             return Found(np.empty(0, ROW), scraps)
@@ -251,11 +278,3 @@ def _frames(data: bytes) -> tuple[bytes, int]:
             return b"".join(parts), 1
         data = frame.unused_data
     return b"".join(parts), 0
-
-
-BACKENDS: Final[tuple[type[Backend], ...]] = (
-    CsvBackend,
-    HDF5Backend,
-    ROOTBackend,
-    RawBackend,
-)

@@ -14,12 +14,14 @@ Producers number each row, and note how many they had handed over when publish r
 Jobs, broker, forkserver and supervisor are killed (SIGKILL), frozen (SIGSTOP) and restarted
 at random moments, some of them aimed at the worst ones ("fault points"); the disk and
 /dev/shm are full for a while, a store is a thousand times too slow, a clock goes back an
-hour. At the end each row must be in each store once: an acknowledged one that is missing is
-lost, one that is there again is duplicated, and half a row is torn.
+hour. For MySQL and Redis it starts servers of its own (mariadbd, redis-server), which are
+killed, frozen and stopped, and their connections cut or robbed of the answer to a commit.
+At the end each row must be in each store once: an acknowledged one that is missing is lost,
+one that is there again is duplicated, and half a row is torn.
 
 Nothing of the running acquisition is touched: signals go only to processes that this trial
-has started. The output lies in memory where the disk is really made full (as root), about
-60 MB a minute.
+has started, and no server is used but its own. The output lies in memory where the disk is
+really made full (as root), about 60 MB a minute.
 """
 _EPILOG: Final = """\
 Ctrl-C ends the disturbances; what there is by then is counted.

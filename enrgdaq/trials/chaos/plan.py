@@ -28,6 +28,20 @@ class Action(enum.Enum):
     SLOW = "slow store"
     FULL_DISK = "full disk"
     FULL_MEMORY = "full memory"
+    SERVER_KILL = "kill a server"
+    SERVER_FREEZE = "freeze a server"
+    SERVER_AWAY = "server away"
+    CUT = "cut the line to a server"
+    LOST_ANSWER = "lose the answer to a commit"
+
+
+SERVER_ACTIONS: Final = (
+    Action.SERVER_KILL,
+    Action.SERVER_FREEZE,
+    Action.SERVER_AWAY,
+    Action.CUT,
+    Action.LOST_ANSWER,
+)
 
 
 class Occasion(enum.Enum):
@@ -35,6 +49,7 @@ class Occasion(enum.Enum):
 
     WORK = "passes there in its daily work"
     NEXT_LIFE = "passes there after a kill"
+    OUTAGE = "passes there when it spools because its server is away"
     START = "passes there when the system is started"
     STOP = "passes there when the system is stopped while a store is owed data"
     START_AFTER_STOP = "passes there when the system is started after such a stop"
@@ -43,6 +58,10 @@ class Occasion(enum.Enum):
 OCCASIONS: Final[Mapping[str, Occasion]] = {
     "ring.repair": Occasion.NEXT_LIFE,
     "store.recover": Occasion.NEXT_LIFE,
+    "spool.torn": Occasion.OUTAGE,
+    "spool.block": Occasion.OUTAGE,
+    "spool.drained": Occasion.OUTAGE,
+    "spool.removed": Occasion.OUTAGE,
     "ring.reserve": Occasion.START,
     "supervisor.ring": Occasion.START,
     "supervisor.launch": Occasion.START,
@@ -54,7 +73,7 @@ OCCASIONS: Final[Mapping[str, Occasion]] = {
 
 # The n-th pass from the arming on, at most: a ring's points are passed at each record or
 # release, a store's at each flush of a file.
-_MOST_PASSES: Final = {"ring": 30, "store": 4}
+_MOST_PASSES: Final = {"ring": 30, "store": 4, "server": 4}
 _MOST_AT_START: Final = 2  # passed once a job, and there are at least two
 _ONCE_A_LAP: Final = ("ring.pad", "ring.tail")
 
@@ -78,6 +97,12 @@ class Cast:
     producers: tuple[str, ...]
     stores: tuple[str, ...]
     passers: Mapping[str, tuple[str, ...]]
+    servers: tuple[str, ...] = ()
+    """Stores that have a server."""
+
+    def can_suffer(self, action: Action) -> bool:
+        """Whether there is somebody to do it to."""
+        return bool(self.servers) or action not in SERVER_ACTIONS
 
 
 def plan(seed: int, cast: Cast) -> Iterator[Step]:
@@ -89,9 +114,9 @@ def plan(seed: int, cast: Cast) -> Iterator[Step]:
     # Not for secrets: a seed must give the same plan again.
     draw = random.Random(seed)  # noqa: S311
     yield from first_round(draw, cast)
-    kinds = list(_WEIGHTS)
+    weights = {action: weight for action, weight in _WEIGHTS.items() if cast.can_suffer(action)}
     while True:
-        (action,) = draw.choices(kinds, weights=list(_WEIGHTS.values()))
+        (action,) = draw.choices(list(weights), weights=list(weights.values()))
         yield _step(draw, cast, action)
 
 
@@ -104,9 +129,10 @@ def first_round(draw: random.Random, cast: Cast) -> list[Step]:
     points: dict[Occasion, list[str]] = {occasion: [] for occasion in Occasion}
     for point in cast.passers:
         points[occasion_of(point)].append(point)
-    steps = [_aimed(draw, cast, p) for p in points[Occasion.WORK] + points[Occasion.NEXT_LIFE]]
+    at_work = (Occasion.WORK, Occasion.NEXT_LIFE, Occasion.OUTAGE)
+    steps = [_aimed(draw, cast, point) for occasion in at_work for point in points[occasion]]
     # Full memory begins with a kill of everything.
-    others = [a for a in Action if a not in (Action.FAULT, Action.KILL_ALL)]
+    others = [a for a in Action if a not in (Action.FAULT, Action.KILL_ALL) and cast.can_suffer(a)]
     steps += [_step(draw, cast, action) for action in others]
     kinds = (FORKSERVER, BROKER, draw.choice(cast.producers), draw.choice(cast.stores))
     steps += [Step(_pause(draw), Action.KILL, target) for target in kinds]
@@ -130,6 +156,11 @@ _WEIGHTS: Final = {
     Action.SLOW: 1,
     Action.FULL_DISK: 1,
     Action.FULL_MEMORY: 1,
+    Action.SERVER_KILL: 10,
+    Action.SERVER_FREEZE: 4,
+    Action.SERVER_AWAY: 4,
+    Action.CUT: 8,
+    Action.LOST_ANSWER: 4,
 }
 
 
@@ -152,6 +183,8 @@ def _step(draw: random.Random, cast: Cast, action: Action) -> Step:
         return Step(pause, action, target, point, _nth(draw, point), draw.uniform(0.2, 1.0))
     if action is Action.CLOCK:
         return Step(pause, action, draw.choice(jobs), seconds=3600.0)
+    if action in SERVER_ACTIONS:
+        return Step(pause, action, draw.choice(cast.servers), seconds=draw.uniform(0.0, 3.0))
     if action in (Action.RESTART, Action.SLOW):
         target = draw.choice(jobs if action is Action.RESTART else cast.stores)
         return Step(pause, action, target, seconds=draw.uniform(1.0, 3.0))

@@ -47,11 +47,12 @@ class TmpfsRoom:
 
     kind = "tmpfs"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, limit_bytes: int = _LIMIT_BYTES) -> None:
         self.path = path
+        self._limit = limit_bytes
         self._is_mounted = True
         mode = path.stat().st_mode & 0o7777
-        _mount(path, _MS_NOSUID_NODEV, f"size={_LIMIT_BYTES},mode={mode:o}")
+        _mount(path, _MS_NOSUID_NODEV, f"size={limit_bytes},mode={mode:o}")
 
     def fill(self) -> None:
         """See :class:`Room`."""
@@ -73,7 +74,7 @@ class TmpfsRoom:
     def relieve(self) -> None:
         """See :class:`Room`."""
         if self._is_mounted:
-            _mount(self.path, _MS_REMOUNT | _MS_NOSUID_NODEV, f"size={_LIMIT_BYTES}")
+            _mount(self.path, _MS_REMOUNT | _MS_NOSUID_NODEV, f"size={self._limit}")
 
     def close(self) -> None:
         """See :class:`Room`."""

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import psutil
 
-from enrgdaq.daq.numbered_rows import FINISH, read_notes
+from enrgdaq.daq.numbered_rows import FINISH, ROW, read_notes
 from enrgdaq.errors import ConfigurationError
 from enrgdaq.supervisor.places import runtime_folder
 from enrgdaq.transport import faults
 from enrgdaq.trials.chaos.audit import Counted, count, count_latest
-from enrgdaq.trials.chaos.backends import BACKENDS, Backend, Producer
+from enrgdaq.trials.chaos.backends import Backend, Found, Producer
 from enrgdaq.trials.chaos.plan import SUPERVISOR, Cast
 from enrgdaq.trials.chaos.processes import marked_with
 from enrgdaq.trials.chaos.room import PlayedRoom, Room, TmpfsRoom, enter_private_mounts
+from enrgdaq.trials.chaos.server_backends import ServerBackend
+from enrgdaq.trials.chaos.stores import BACKENDS
 from enrgdaq.trials.scratch import ScratchNode
 
 PRODUCERS: Final = (
@@ -42,14 +45,20 @@ SUPERVISOR_POINTS: Final = (
     "supervisor.drained",
 )
 _SHM: Final = Path("/dev/shm")  # noqa: S108 - mounted over, in a namespace of our own
+_DYING_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 60.0  # the ROOT store completes its files at the end
 
 
 class System:
     """A scratch node with numbered producers and the chosen stores."""
 
-    def __init__(self, node: ScratchNode, stores: Sequence[str], *, may_mount: bool) -> None:
-        """``may_mount``: make disk and memory really full, where the host allows it."""
+    def __init__(
+        self, node: ScratchNode, stores: Sequence[str], *, may_mount: bool, draw: int = 0
+    ) -> None:
+        """``may_mount``: make disk and memory really full, where the host allows it.
+
+        ``draw``: decides which of several stores with servers holds; all others spool.
+        """
         self.node = node
         self.faults = node.folder / "faults"
         self.notes = node.folder / "notes"
@@ -61,6 +70,15 @@ class System:
         self.producers = [p for p in PRODUCERS if any(b.takes(p) for b in made)]
         if isinstance(self.disk, PlayedRoom):
             self.disk.processes = [b.name for b in made if b.waits_for_disk]
+        self._servers = [backend for backend in made if isinstance(backend, ServerBackend)]
+        if len(self._servers) > 1:
+            self._servers[draw % len(self._servers)].holds = True
+        node.environment = {faults.FOLDER_VARIABLE: str(self.faults)}
+
+    def prepare(self) -> None:
+        """Start the servers, and write the jobs' files."""
+        for backend in self.backends.values():
+            backend.prepare(self.node.folder / "servers", self.node.environment)
         self._configure()
 
     @property
@@ -69,26 +87,36 @@ class System:
         producers = tuple(p.name for p in self.producers)
         passers: dict[str, tuple[str, ...]] = dict.fromkeys(WRITER_POINTS, producers)
         for backend in self.backends.values():
-            for point in backend.points:
+            for point in backend.passed_points:
                 passers[point] = (*passers.get(point, ()), backend.name)
         passers.update(dict.fromkeys(SUPERVISOR_POINTS, (SUPERVISOR,)))
-        return Cast(producers=producers, stores=tuple(self.backends), passers=passers)
+        servers = tuple(backend.name for backend in self._servers)
+        return Cast(
+            producers=producers, stores=tuple(self.backends), passers=passers, servers=servers
+        )
 
     def ask_to_finish(self) -> None:
         """Let the producers end for good."""
         (self.notes / FINISH).touch()
 
     def is_complete(self) -> bool:
-        """Whether all outputs can be read."""
-        return all(backend.is_complete() for backend in self.backends.values())
+        """Whether all outputs can be read, and nothing waits in a spool to be written there."""
+        # By its files: a store that has just started has not said yet what is in its spool.
+        return not any(self.node.out.rglob("*.spool")) and all(
+            backend.is_complete() for backend in self.backends.values()
+        )
 
-    def count(self) -> list[Counted]:
-        """Read all outputs back."""
+    def count(self, complaints: list[str]) -> list[Counted]:
+        """Read all outputs back. One that cannot be read is complained of, and has no rows."""
         counted = []
         for backend in self.backends.values():
             for producer in self.producers:
                 if backend.takes(producer):
-                    found = backend.read(producer)
+                    try:
+                        found = backend.read(producer)
+                    except Exception as error:  # noqa: BLE001 - whatever a library says of it
+                        complaints.append(f"{backend.name} of {producer.name}: {error!r}")
+                        found = Found(np.empty(0, ROW), scraps=1)
                     lives = read_notes(self.notes, producer.name)
                     how = count if producer.keeps_all else count_latest
                     counted.append(
@@ -98,38 +126,56 @@ class System:
 
     def orphans(self) -> list[str]:
         """Processes of this trial that still run; to be asked when none should."""
-        return [f"process {process.pid}" for process in self._processes()]
+        known = [b.server.pid for b in self._servers]
+        return [f"process {p.pid}" for p in self._processes() if p.pid not in known]
 
     def leftovers(self) -> list[str]:
         """Rings, sockets, locks and half-made files that should be gone after a stop."""
         found = list(_SHM.glob(f"enrgdaq-*-{self.node.id}"))
         runtime = runtime_folder(self.node.id)
         found += [runtime, *runtime.rglob("*")] if runtime.exists() else []
-        for pattern in ("*.ring", ".*.lock", "*.lock", "*.new", "set-aside"):
+        for pattern in (
+            "*.ring",
+            ".*.lock",
+            "*.lock",
+            "*.new",
+            "*.spool",
+            "*.damaged",
+            "set-aside",
+        ):
             found += self.node.out.rglob(pattern)
         return sorted({str(path) for path in found})
 
     def close(self) -> None:
-        """Undo mounts, clean up servers; keeps the output when the node's folder is kept."""
-        for process in self._processes():
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        for backend in self.backends.values():
-            backend.clean_up()
-        if isinstance(self.disk, TmpfsRoom):
+        """Kill what still runs, undo mounts; keeps the output when the node's folder is kept."""
+        with contextlib.ExitStack() as stack:
+            # Last comes first, and all of it comes, whatever fails.
+            for folder in (runtime_folder(self.node.id), *_SHM.glob(f"enrgdaq-*-{self.node.id}")):
+                # What a system that did not end in order has left; reported by then.
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.callback(self.memory.close)
+            stack.callback(self._close_disk)
+            for backend in self.backends.values():
+                stack.callback(backend.clean_up)
+            stack.callback(self._kill_all)
+
+    def _close_disk(self) -> None:
+        if isinstance(self.disk, TmpfsRoom) and self.node.is_kept:
             self.disk.relieve()
-            if self.node.is_kept:
-                kept = self.node.folder / "out.kept"
-                self.disk.move_out(kept)
-                self.disk.close()
-                self.node.out.rmdir()
-                kept.rename(self.node.out)
+            kept = self.node.folder / "out.kept"
+            self.disk.move_out(kept)
+            self.disk.close()
+            self.node.out.rmdir()
+            kept.rename(self.node.out)
         self.disk.close()
-        self.memory.close()
-        # What a system that did not end in order has left; reported by then.
-        shutil.rmtree(runtime_folder(self.node.id), ignore_errors=True)
-        for folder in _SHM.glob(f"enrgdaq-*-{self.node.id}"):
-            shutil.rmtree(folder, ignore_errors=True)
+
+    def _kill_all(self) -> None:
+        # Again, since what dies last may have started another.
+        while processes := self._processes():
+            for process in processes:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            psutil.wait_procs(processes, timeout=_DYING_SECONDS)
 
     def _processes(self) -> list[psutil.Process]:
         return marked_with(faults.FOLDER_VARIABLE, str(self.faults))
@@ -142,7 +188,6 @@ class System:
 
     def _configure(self) -> None:
         node = self.node
-        node.environment = {faults.FOLDER_VARIABLE: str(self.faults)}
         node.configure(
             {
                 "stop_grace_seconds": _GRACE_SECONDS,
@@ -159,6 +204,8 @@ class System:
                 "daq_job_type": backend.job_type,
                 "out_dir": str(backend.out),
                 "flush_interval_seconds": 0.05,
+                # The errors of a disk that is really full are to be met.
+                "free_space_floor_mb": 0,
             }
             node.add(backend.name, {**settings, **backend.job_settings()})
         for producer in self.producers:

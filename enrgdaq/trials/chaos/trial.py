@@ -1,9 +1,11 @@
 """A whole trial: start, disturb, let it come to rest, count."""
 
+import contextlib
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from enrgdaq.errors import EnrgdaqError
 from enrgdaq.trials.chaos.disturber import Disturber
@@ -14,6 +16,7 @@ from enrgdaq.trials.scratch import ScratchNode
 
 _REST_SECONDS: Final = 120.0
 _DYING_SECONDS: Final = 5.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -29,39 +32,49 @@ class TrialPlan:
 
 
 def run_trial(asked: TrialPlan, say: Callable[[str], None]) -> Report:
-    """Run a trial to its end; Ctrl-C ends the disturbances, and what there is is counted."""
+    """Run a trial to its end; Ctrl-C ends the disturbances, and what there is is counted.
+
+    Nothing that it started outlives it, however it ends.
+    """
     began = time.monotonic()
     deeds = Deeds()
-    with ScratchNode("chaos") as node:
-        system = System(node, asked.stores, may_mount=asked.may_mount)
+    with contextlib.ExitStack() as stack:
+        stack.callback(_hear, [(number, signal.getsignal(number)) for number in _SIGNALS])
+        node = stack.enter_context(ScratchNode("chaos"))
+        system = System(node, asked.stores, may_mount=asked.may_mount, draw=asked.seed)
+        stack.callback(system.close)
+        # Half an end would leave the other half.
+        stack.callback(_hear, [(number, signal.SIG_IGN) for number in _SIGNALS])
+        system.prepare()
+        disturber = Disturber(system, deeds)
         try:
-            disturber = Disturber(system, deeds)
-            try:
-                _disturb(asked, system, disturber, deeds, say)
-            except KeyboardInterrupt:
-                say("stopping; Ctrl-C again gives up without counting")
-            except EnrgdaqError as error:
-                deeds.complaints.append(str(error))
-            try:
-                _come_to_rest(system, disturber, deeds, say)
-            except EnrgdaqError as error:
-                deeds.complaints.append(f"what follows is of a system that did not end: {error}")
-            say("counting rows")
-            report = make_report(
-                seed=asked.seed,
-                seconds=time.monotonic() - began,
-                full_disk=system.disk.kind,
-                deeds=deeds,
-                outputs=system.count(),
-                orphans=system.orphans(),
-                leftovers=system.leftovers(),
-            )
-            node.is_kept = asked.keep or not report.is_right
-            report.kept_in = str(node.folder) if node.is_kept else ""
-        finally:
-            node.stop()
-            system.close()
+            _disturb(asked, system, disturber, deeds, say)
+        except KeyboardInterrupt:
+            say("stopping; Ctrl-C again gives up without counting")
+        except EnrgdaqError as error:
+            deeds.complaints.append(str(error))
+        try:
+            _come_to_rest(system, disturber, deeds, say)
+        except EnrgdaqError as error:
+            deeds.complaints.append(f"what follows is of a system that did not end: {error}")
+        say("counting rows")
+        report = make_report(
+            seed=asked.seed,
+            seconds=time.monotonic() - began,
+            full_disk=system.disk.kind,
+            deeds=deeds,
+            outputs=system.count(deeds.complaints),
+            orphans=system.orphans(),
+            leftovers=system.leftovers(),
+        )
+        node.is_kept = asked.keep or not report.is_right
+        report.kept_in = str(node.folder) if node.is_kept else ""
     return report
+
+
+def _hear(handlers: Sequence[tuple[int, Any]]) -> None:
+    for number, handler in handlers:
+        signal.signal(number, handler)
 
 
 def _disturb(
@@ -100,7 +113,7 @@ def _come_to_rest(
         snapshot = system.node.snapshot()
         return snapshot is not None and (
             all(job.state == "stopped" for job in snapshot.jobs if job.id in names)
-            and not any(job.queued_bytes for job in snapshot.jobs)
+            and not any(job.queued_bytes or job.spool_bytes for job in snapshot.jobs)
             and not any(ring.is_old for ring in snapshot.rings)
         )
 

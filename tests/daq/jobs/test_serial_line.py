@@ -94,6 +94,7 @@ def test_lines_become_typed_rows_with_their_time_of_arrival(tmp_path, instrument
         wait_until(lambda: len(rows(host)) == 3, "the third row")
     assert values(host) == [[21.5, 1], [21.6, 2], [-20.0, 3]]
     assert host.published[0].keys == ["timestamp", "temperature_degC", "count"]
+    assert host.published[0].units == {"timestamp": "s", "temperature_degC": "degC"}
     times = [row[0] for row in rows(host)]
     assert times == sorted(times)
     assert all(isinstance(value, float) and value > 1.7e9 for value in times)

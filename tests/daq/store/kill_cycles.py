@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from enrgdaq.daq.origins import Origin
 from enrgdaq.daq.store.files import StoreTarget
 from enrgdaq.daq.store.journal import Position
 from tests.daq.store.syscall_killer import can_trace, run_until_change, run_until_killed
 
 RINGS = ("a" * 32, "b" * 32)
 RECORDS_A_LIFE = 40
-_POSITIONS = struct.Struct("<QQ")
+POSITIONS = struct.Struct("<QQ")
 MakeTarget = Callable[[Path, pa.Table], StoreTarget[pa.Table]]
 
 
@@ -57,7 +58,7 @@ class Life:
 
     def released(self) -> list[int]:
         """Per ring the last record that was released."""
-        return list(_POSITIONS.unpack(self._released.read_bytes()))
+        return list(POSITIONS.unpack(self._released.read_bytes()))
 
     def live(self) -> None:
         """Write ``records`` records of each ring and close in order."""
@@ -73,7 +74,7 @@ class Life:
                     target.put(record(ring, done[ring]), Position(RINGS[ring], done[ring]))
             target.flush(set(RINGS))
             # Sixteen bytes in one page are never torn by a kill.
-            os.pwrite(cursor, _POSITIONS.pack(*done), 0)
+            os.pwrite(cursor, POSITIONS.pack(*done), 0)
         target.close()
 
 
@@ -84,7 +85,15 @@ def expected(released: list[int]) -> pa.Table:
     )
 
 
-def make_hdf5(folder: Path, first: pa.Table) -> StoreTarget[pa.Table]:
+def make_csv(folder: Path, first: pa.Table, *, syncs: bool = False) -> StoreTarget[pa.Table]:
+    """A CSV file in a folder that is not there yet."""
+    from enrgdaq.daq.store.csv_file import GrowingCSV
+
+    path = folder / "below" / "x.csv"
+    return GrowingCSV(path, lambda: first.schema, compresses=False, syncs=syncs)
+
+
+def make_hdf5(folder: Path, first: pa.Table, *, syncs: bool = False) -> StoreTarget[pa.Table]:
     """A group in an HDF5 file."""
     import logging
 
@@ -92,11 +101,14 @@ def make_hdf5(folder: Path, first: pa.Table) -> StoreTarget[pa.Table]:
     from enrgdaq.daq.store.models import DAQJobStoreConfigHDF5
 
     settings = DAQJobStoreConfigHDF5(file_path="x.h5", dataset_name="rows")
-    files = HDF5Files(logging.getLogger("test"))
-    return HDF5Target(HDF5Place(folder / "x.h5", "rows"), files, settings, first.schema, {})
+    files = HDF5Files(logging.getLogger("test"), syncs=syncs)
+    place = HDF5Place(folder / "x.h5", "rows")
+    return HDF5Target(place, files, settings, first.schema, {}, Origin)
 
 
-def make_root(folder: Path, first: pa.Table) -> StoreTarget[pa.Table]:
+def make_root(
+    folder: Path, first: pa.Table, *, syncs: bool = False, longest_bytes: float = 100_000
+) -> StoreTarget[pa.Table]:
     """A tree whose file rolls over now and then."""
     import logging
 
@@ -104,8 +116,11 @@ def make_root(folder: Path, first: pa.Table) -> StoreTarget[pa.Table]:
     from enrgdaq.daq.store.root.target import Rolls, ROOTPlace, ROOTTarget
 
     settings = DAQJobStoreConfigROOT(file_path="x.root", tree_name="rows")
-    rolls = Rolls(logging.getLogger("test"), longest_bytes=100_000, idle_seconds=60)
-    return ROOTTarget(ROOTPlace(folder / "x.root", "rows"), rolls, settings, first.schema, {})
+    log = logging.getLogger("test")
+    rolls = Rolls(log, longest_bytes=longest_bytes, idle_seconds=60, syncs=syncs)
+    return ROOTTarget(
+        ROOTPlace(folder / "x.root", "rows"), rolls, settings, first.schema, {}, Origin
+    )
 
 
 def _finish(folder: Path) -> None:
@@ -124,13 +139,17 @@ def finish_root(folder: Path, kill: Callable[[Callable[[], None], int], bool]) -
     return kills
 
 
-FORMATS: dict[str, MakeTarget] = {"hdf5": make_hdf5, "root": make_root}
+FORMATS: dict[str, Callable[..., StoreTarget[pa.Table]]] = {
+    "csv": make_csv,
+    "hdf5": make_hdf5,
+    "root": make_root,
+}
 
 
-def _warm_up(folder: Path, format_name: str) -> None:
+def warm_up(folder: Path, format_name: str) -> None:
     """Import all libraries here, else each child would spend its short life on that."""
     folder.mkdir()
-    (folder / "released").write_bytes(_POSITIONS.pack(0, 0))
+    (folder / "released").write_bytes(POSITIONS.pack(0, 0))
     Life(folder, FORMATS[format_name], 0, 1).live()
     finish_root(folder, lambda work, _: work() or False)
     shutil.rmtree(folder)
@@ -143,8 +162,8 @@ def main() -> int:
     if how != "random" and not can_trace():
         sys.stdout.write(json.dumps({"skip": "cannot trace processes here"}))
         return 0
-    _warm_up(place / "warm", format_name)
-    (place / "released").write_bytes(_POSITIONS.pack(0, 0))
+    warm_up(place / "warm", format_name)
+    (place / "released").write_bytes(POSITIONS.pack(0, 0))
     kills = 0
     chance = random.Random(int(seed))
     # How long a whole life takes here and now, so that kills hit all of it and little else.

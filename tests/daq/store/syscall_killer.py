@@ -16,10 +16,15 @@ from typing import Final, NoReturn
 PAGE: Final = 4096
 _TRACEME, _GETREGS, _SETREGS, _SYSCALL, _SETOPTIONS = 0, 12, 13, 24, 0x4200
 _MARK_SYSCALLS, _KILL_WITH_TRACER = 1, 0x100000
-_RDX, _RSI, _RDI, _R10, _ORIG_RAX = 12, 13, 14, 7, 15
+RDX, RSI, RDI, R10, ORIG_RAX = 12, 13, 14, 7, 15
+_RAX: Final = 10
 _WRITE, _PWRITE = 1, 18
-# write pwrite writev pwritev ftruncate rename renameat renameat2 unlink unlinkat link linkat
-_CHANGES: Final = frozenset({_WRITE, _PWRITE, 20, 296, 77, 82, 264, 316, 87, 263, 86, 265})
+# write pwrite writev pwritev pwritev2 ftruncate rename renameat renameat2 unlink unlinkat link
+# linkat
+_CHANGES: Final = frozenset({_WRITE, _PWRITE, 20, 296, 328, 77, 82, 264, 316, 87, 263, 86, 265})
+
+
+Registers = ctypes.Array[ctypes.c_ulonglong]
 
 
 def can_trace() -> bool:
@@ -39,55 +44,91 @@ def run_until_change(work: Callable[[], None], number: int, *, tears: bool = Fal
     Whether the child was killed; ``False`` when it ended before. Raises ``RuntimeError`` when
     the work failed.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    libc.ptrace.restype = ctypes.c_long
-
-    def ptrace(request: int, pid: int, data: object = None) -> None:
-        if libc.ptrace(request, pid, None, data) != 0:
-            raise OSError(ctypes.get_errno(), "ptrace")
-
-    pid = os.fork()
-    if pid == 0:
-
-        def traced() -> None:
-            if libc.ptrace(_TRACEME, 0, None, None) != 0:
-                raise OSError(ctypes.get_errno(), "ptrace")
-            os.kill(os.getpid(), signal.SIGSTOP)
-            work()
-
-        _be_child(traced)
-    _, status = os.waitpid(pid, 0)
-    if not os.WIFSTOPPED(status):
-        raise OSError("tracing is not allowed here")
-    ptrace(_SETOPTIONS, pid, _MARK_SYSCALLS | _KILL_WITH_TRACER)
+    child = TracedChild(work)
     seen = 0
-    enters = True
-    while True:
-        ptrace(_SYSCALL, pid, None)
-        _, status = os.waitpid(pid, 0)
-        if os.WIFEXITED(status):
-            if os.WEXITSTATUS(status):
-                raise RuntimeError(f"the child failed with {os.WEXITSTATUS(status)}")
-            return False
-        if os.WIFSIGNALED(status):
-            raise RuntimeError(f"the child died of signal {os.WTERMSIG(status)}")
-        if os.WSTOPSIG(status) != signal.SIGTRAP | 0x80:
+    while (registers := child.next_call()) is not None:
+        if registers[ORIG_RAX] not in _CHANGES or registers[RDI] in (1, 2):
             continue
-        if enters:
-            registers = (ctypes.c_ulonglong * 27)()
-            ptrace(_GETREGS, pid, ctypes.addressof(registers))
-            if registers[_ORIG_RAX] in _CHANGES and registers[_RDI] not in (1, 2):
-                seen += 1
-                if seen == number:
-                    if tears and _shorten(registers):
-                        ptrace(_SETREGS, pid, ctypes.addressof(registers))
-                        ptrace(_SYSCALL, pid, None)
-                        os.waitpid(pid, 0)
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-                    return True
-        enters = not enters
+        seen += 1
+        if seen == number:
+            if tears and _shorten(registers):
+                child.replace_registers(registers)
+                child.finish_call()
+            child.kill()
+            return True
+    return False
+
+
+class TracedChild:
+    """A child process that stops before and after each of its system calls."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        """Raises ``OSError`` where tracing is not allowed."""
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc.ptrace.argtypes = [
+            *(ctypes.c_long, ctypes.c_long),
+            *(ctypes.c_void_p, ctypes.c_void_p),
+        ]
+        self._libc.ptrace.restype = ctypes.c_long
+        self._is_in_call = False
+        self._has_ended = False
+        self.pid = os.fork()
+        if self.pid == 0:
+
+            def traced() -> None:
+                if self._libc.ptrace(_TRACEME, 0, None, None) != 0:
+                    raise OSError(ctypes.get_errno(), "ptrace")
+                os.kill(os.getpid(), signal.SIGSTOP)
+                work()
+
+            _be_child(traced)
+        _, status = os.waitpid(self.pid, 0)
+        if not os.WIFSTOPPED(status):
+            raise OSError("tracing is not allowed here")
+        self._ptrace(_SETOPTIONS, _MARK_SYSCALLS | _KILL_WITH_TRACER)
+
+    def next_call(self) -> Registers | None:
+        """Run to the beginning of the next call; ``None`` when the work is done."""
+        if self._is_in_call:
+            self.finish_call()
+        return self._run()
+
+    def finish_call(self) -> int:
+        """Let the call at hand be done; returns its result."""
+        registers = self._run()
+        result = 0 if registers is None else registers[_RAX]
+        return result - (1 << 64) if result >> 63 else result
+
+    def replace_registers(self, registers: Registers) -> None:
+        """Change what the call at hand is asked for."""
+        self._ptrace(_SETREGS, ctypes.addressof(registers))
+
+    def kill(self) -> None:
+        """End the child."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+    def _run(self) -> Registers | None:
+        while not self._has_ended:
+            self._ptrace(_SYSCALL)
+            _, status = os.waitpid(self.pid, 0)
+            if os.WIFEXITED(status):
+                if os.WEXITSTATUS(status):
+                    raise RuntimeError(f"the child failed with {os.WEXITSTATUS(status)}")
+                self._has_ended = True
+                break
+            if os.WIFSIGNALED(status):
+                raise RuntimeError(f"the child died of signal {os.WTERMSIG(status)}")
+            if os.WSTOPSIG(status) == signal.SIGTRAP | 0x80:
+                self._is_in_call = not self._is_in_call
+                registers = (ctypes.c_ulonglong * 27)()
+                self._ptrace(_GETREGS, ctypes.addressof(registers))
+                return registers
+        return None
+
+    def _ptrace(self, request: int, data: object = None) -> None:
+        if self._libc.ptrace(request, self.pid, None, data) != 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
 
 
 def run_until_killed(work: Callable[[], None], seconds: float) -> bool:
@@ -118,14 +159,14 @@ def _be_child(work: Callable[[], None]) -> NoReturn:
         os._exit(code)
 
 
-def _shorten(registers: "ctypes.Array[ctypes.c_ulonglong]") -> bool:
+def _shorten(registers: Registers) -> bool:
     """Let a write end at the last page boundary in it; whether there is one."""
-    call, length = registers[_ORIG_RAX], registers[_RDX]
+    call, length = registers[ORIG_RAX], registers[RDX]
     if call not in (_WRITE, _PWRITE):
         return False
-    begin = registers[_R10] if call == _PWRITE else 0
+    begin = registers[R10] if call == _PWRITE else 0
     kept = (begin + length - 1) // PAGE * PAGE - begin
     if not 0 < kept < length:
         return False
-    registers[_RDX] = kept
+    registers[RDX] = kept
     return True

@@ -15,12 +15,16 @@ import pytest
 
 from enrgdaq.daq.jobs.store.hdf5 import DAQJobStoreHDF5
 from enrgdaq.daq.store.base import DAQJobStoreJobConfig
+from enrgdaq.daq.store.hdf5.reading import read_origins
+from enrgdaq.daq.store.hdf5.unclosed import UnclosedFiles
 from enrgdaq.daq.store.journal import Position
 from enrgdaq.daq.store.models import DAQJobStoreConfig, DAQJobStoreConfigHDF5
 from enrgdaq.errors import StoreError
 from enrgdaq.testing import RecordingHost
 from tests.daq.store import tables
 from tests.daq.store.hdf5_rows import read_table
+
+ROOT = Path(__file__).parents[3]
 
 
 class Store:
@@ -39,7 +43,7 @@ class Store:
         settings = DAQJobStoreConfigHDF5(file_path="a.h5", dataset_name=group, **options)  # type: ignore[arg-type]
         self.sent += 1
         self.job.position = Position("ring", self.sent)
-        self.job.store(tables.message(table, DAQJobStoreConfig(hdf5=settings)))
+        self.job.handle_message(tables.message(table, DAQJobStoreConfig(hdf5=settings)))
 
     def write(self, table: pa.Table, group: str = "rows", **options: object) -> None:
         self.put(table, group, **options)
@@ -181,9 +185,11 @@ def test_where_rows_come_from_is_told_by_the_file(store: Store) -> None:
         attributes = dict(file["rows"].attrs)
         assert attributes["job"] == "pmt"
         assert attributes["supervisor"] == "hall"
-        assert attributes["started"] == "2026-03-01T12:00:00.000+00:00"
-        assert attributes["software"].startswith("ENRGDAQ ")
-        assert file["rows/charge"].attrs["unit"] == "pC"
+        assert attributes["first_record"] == "2026-03-01T12:00:00.000+00:00"
+        assert file["rows/charge"].attrs["units"] == "pC"
+        assert read_origins(file["rows"]) == [
+            {"first_row": 0, "job": "pmt", "job_type": "DAQJobPMT", "supervisor": "hall"}
+        ]
 
 
 def test_files_of_other_programs_stay_as_they_are(store: Store) -> None:
@@ -339,3 +345,50 @@ def test_h5py_is_not_loaded_by_those_who_only_know_of_the_store() -> None:
         "assert not {'h5py', 'uproot'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+DYING = """
+import os
+from pathlib import Path
+import pyarrow as pa
+from tests.daq.store.test_hdf5_store import Store
+
+store = Store(Path(os.environ["FOLDER"]))
+store.write(pa.table({"n": range(100)}))
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_store_left_open_can_be_read_after_its_next_start(tmp_path: Path) -> None:
+    environment = {**os.environ, "FOLDER": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", DYING], cwd=ROOT, env=environment, check=False)
+    with pytest.raises(OSError, match="already open for write"):
+        read_table(tmp_path / "a.h5", "rows")
+    store = Store(tmp_path)
+    # No rows come any more.
+    store.job.tend()
+    assert read_table(tmp_path / "a.h5", "rows")["n"].to_pylist() == list(range(100))
+    store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_a_broken_file_that_was_left_open_is_left_as_it_is(tmp_path: Path) -> None:
+    environment = {**os.environ, "FOLDER": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", DYING], cwd=ROOT, env=environment, check=False)
+    (tmp_path / "a.h5").write_bytes(b"not any more")
+    store = Store(tmp_path)
+    store.job.tend()
+    assert (tmp_path / "a.h5").read_bytes() == b"not any more"
+    store.close()
+
+
+def test_only_files_of_the_folder_are_listed_as_left_open(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    (folder / "day").mkdir(parents=True)
+    for path in (tmp_path / "a.h5", folder / "a.h5", folder / "day" / "b.h5"):
+        path.touch()
+    listed = UnclosedFiles(folder)
+    listed.write([folder / "a.h5", folder / "day" / "b.h5", folder / "gone.h5", tmp_path / "a.h5"])
+    assert listed.read() == [folder / "a.h5", folder / "day" / "b.h5"]
+    listed.write([])
+    assert listed.read() == []

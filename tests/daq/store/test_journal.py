@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from enrgdaq.daq.store.journal import (
     AppendFile,
+    Journal,
     Position,
     SnapshotFile,
     journal_path,
     read_journal,
+    remove_journal,
+    write_journal,
 )
 from enrgdaq.errors import StoreError
 
@@ -27,7 +30,8 @@ def crash(file: AppendFile) -> None:
 def append(file: AppendFile, number: int) -> None:
     position = Position("r", number)
     if not file.has(position):
-        file.add(b"%d\n" % number, position)
+        file.add(lambda sink: sink.write(b"%d\n" % number))
+        file.note(position)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -124,7 +128,8 @@ def test_watermarks_of_old_rings_are_forgotten_slowly(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     file = AppendFile(path)
     for number in range(100):
-        file.add(b"x", Position(f"ring{number}", 1))
+        file.add(lambda sink: sink.write(b"x"))
+        file.note(Position(f"ring{number}", 1))
         file.flush({f"ring{number}", "ring0"})
     file.close()
     journal = read_journal(path)
@@ -145,3 +150,12 @@ def test_replay_brings_back_no_older_snapshot(tmp_path: Path) -> None:
         replay.put(b"%d" % number, Position("r", number))
         replay.flush(RINGS)
     assert path.read_bytes() == b"3"
+
+
+def test_a_journal_goes_with_what_a_kill_left_half_made_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    write_journal(path, Journal())
+    journal_path(path).with_name(f".{journal_path(path).name}.new").write_bytes(b"{")
+    remove_journal(path)
+    remove_journal(path)
+    assert not list(tmp_path.iterdir())

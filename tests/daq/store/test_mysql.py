@@ -32,7 +32,7 @@ RING = "0" * 32
 class Store:
     """A store without a supervisor: messages get positions, one after the other."""
 
-    def __init__(self, database: MySQLDatabase, folder: Path) -> None:
+    def __init__(self, database: MySQLDatabase, folder: Path, **keys: Any) -> None:
         host, port, user, password = database.server
         config = DAQJobStoreMySQLConfig(
             daq_job_type="DAQJobStoreMySQL",
@@ -42,6 +42,7 @@ class Store:
             password=password,
             database=database.name,
             out_dir=str(folder),
+            **keys,
         )
         self.job = DAQJobStoreMySQL(config)
         self.end = 0

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from enrgdaq.daq.store.parts import Parts, conform
+from enrgdaq.daq.units import unit_of, with_units
 
 LOG = logging.getLogger("test")
 
@@ -34,6 +35,20 @@ def test_new_lost_and_changed_columns_start_parts_and_old_ones_go_on() -> None:
         "name.part4",
         "name",
     ]
+
+
+def test_another_unit_starts_a_part_and_none_goes_on_anywhere() -> None:
+    parts = make()
+    units = ["degC", "K", "", "degC", "K"]
+    tables = [with_units(pa.table({"t": [1.0]}), {"t": unit}) for unit in units]
+    assert [parts.fit(place, table, "p").place for table in tables] == [
+        "name",
+        "name.part2",
+        "name",
+        "name",
+        "name.part2",
+    ]
+    assert unit_of(parts.schema("name.part2").field("t")) == "K"
 
 
 def test_what_stands_on_disk_decides() -> None:

@@ -24,7 +24,8 @@ from enrgdaq.daq.store.models import (
     DAQJobStoreConfigRedis,
 )
 from enrgdaq.errors import ServerAwayError, StoreError
-from tests.servers import RedisKeys, Server, free_port
+from tests.private_servers import free_port
+from tests.servers import RedisKeys, Server
 from tests.system.node import wait_until
 
 RING = "0" * 32
@@ -34,7 +35,7 @@ MIDNIGHT = dt.datetime(2026, 3, 1, 23, 59, 59, tzinfo=dt.UTC)
 class Store:
     """A store without a supervisor: messages get positions, one after the other."""
 
-    def __init__(self, keys: RedisKeys, folder: Path) -> None:
+    def __init__(self, keys: RedisKeys, folder: Path, **settings: Any) -> None:
         self.keys = keys
         host, port, _, password = keys.server
         config = DAQJobStoreRedisConfig(
@@ -43,6 +44,7 @@ class Store:
             port=port,
             password=password or None,
             out_dir=str(folder),
+            **settings,
         )
         self.job = DAQJobStoreRedis(config)
         self.job.unique_id = f"{keys.prefix}-store"

@@ -12,6 +12,7 @@ import uproot
 
 from enrgdaq.daq.jobs.store.root import DAQJobStoreROOT, DAQJobStoreROOTConfig
 from enrgdaq.daq.store.arrow_journal import flushes
+from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.daq.store.journal import Position
 from enrgdaq.daq.store.models import DAQJobStoreConfig, DAQJobStoreConfigROOT
 from enrgdaq.daq.store.root.finish import finish
@@ -40,7 +41,7 @@ class Store:
         settings = DAQJobStoreConfigROOT(file_path="a.root", tree_name=tree, **options)  # type: ignore[arg-type]
         self.sent += 1
         self.job.position = Position("ring", self.sent)
-        self.job.store(tables.message(table, DAQJobStoreConfig(root=settings)))
+        self.job.handle_message(tables.message(table, DAQJobStoreConfig(root=settings)))
 
     def write(self, table: pa.Table, tree: str = "rows", **options: object) -> None:
         self.put(table, tree, **options)
@@ -223,7 +224,7 @@ def test_a_roll_that_cannot_be_finished_is_kept(
     (closed,) = store.folder.glob(".*.closed")
     journal = closed / "0.arrow"
     journal.write_bytes(journal.read_bytes()[:100])
-    finisher = Finisher(logging.getLogger("test"))
+    finisher = Finisher(logging.getLogger("test"), FreeSpaceFloor(closed.parent, 0))
     finisher.add([closed])
     with contextlib.closing(finisher):
         assert finisher.wait(60)

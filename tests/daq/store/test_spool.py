@@ -1,12 +1,15 @@
 """Spool files: order, kills in the middle of a write, limits, spoiled disks."""
 
 import os
+import resource
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.daq.store.journal import Position
 from enrgdaq.daq.store.spool import Spool, SpooledRecord
 
@@ -29,9 +32,16 @@ def record(number: int, *, ring: str = RINGS[0], size: int = 10) -> SpooledRecor
     )
 
 
-def make(folder: Path, *, limit: int = MANY, damage: list[tuple[Path, int]] | None = None) -> Spool:
+def make(
+    folder: Path,
+    *,
+    limit: int = MANY,
+    damage: list[tuple[Path, int]] | None = None,
+    floor_mb: float | None = None,
+) -> Spool:
     found = [] if damage is None else damage
-    return Spool(folder, limit, lambda path, count: found.append((path, count)))
+    floor = FreeSpaceFloor(folder, floor_mb)
+    return Spool(folder, limit, lambda path, count: found.append((path, count)), floor)
 
 
 def numbers(spool: Spool, most_bytes: int = MANY) -> list[int]:
@@ -52,6 +62,23 @@ def test_records_come_back_in_order_and_are_gone_when_committed(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
     assert spool.has(Position(RINGS[1], 640))
     assert not spool.has(Position(RINGS[1], 704))
+
+
+def test_half_a_block_that_found_no_room_is_no_damage(tmp_path: Path) -> None:
+    damage: list[tuple[Path, int]] = []
+    spool = make(tmp_path, damage=damage)
+    large = msgspec.structs.replace(record(1), payload=os.urandom(100_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            spool.add([large])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    spool.add([record(1)])
+    spool.close()
+    assert numbers(make(tmp_path, damage=damage)) == [1]
+    assert damage == []
 
 
 def test_files_are_private(tmp_path: Path) -> None:
@@ -75,10 +102,7 @@ def test_a_batch_ends_near_its_size(tmp_path: Path) -> None:
 def test_segments_are_removed_one_by_one(tmp_path: Path) -> None:
     spool = make(tmp_path)
     for number in range(5):
-        big = SpooledRecord(
-            *(getattr(record(number), name) for name in SpooledRecord.__struct_fields__[:-1]),
-            os.urandom(9 << 20),
-        )
+        big = msgspec.structs.replace(record(number), payload=os.urandom(9 << 20))
         spool.add([big])
     assert len(list(tmp_path.iterdir())) == 3
     assert spool.bytes > 45e6
@@ -90,17 +114,13 @@ def test_segments_are_removed_one_by_one(tmp_path: Path) -> None:
     assert numbers(again) == [2, 3, 4]
 
 
-def test_a_full_spool_and_a_full_disk_say_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_spool_and_a_full_disk_say_so(tmp_path: Path) -> None:
     spool = make(tmp_path, limit=(16 << 20) + 100)
     assert spool.full_reason() == ""
     spool.add([record(1)])
     assert "spool_size_mb" in spool.full_reason()
-    roomy = make(tmp_path / "other")
-    monkeypatch.setattr("enrgdaq.daq.store.spool._FLOOR_BYTES", 1 << 62)
-    monkeypatch.setattr("enrgdaq.daq.store.spool._FLOOR_SHARE", 1.0)
-    assert "free" in roomy.full_reason()
+    roomy = make(tmp_path / "other", floor_mb=1e9)
+    assert "free, floor 1e+09 MiB" in roomy.full_reason()
 
 
 @settings(max_examples=60, deadline=None)

@@ -6,8 +6,16 @@ from random import Random
 import pytest
 
 from enrgdaq.transport.faults import POINTS
-from enrgdaq.trials.chaos.backends import BACKENDS
-from enrgdaq.trials.chaos.plan import OCCASIONS, OFFICES, Action, Cast, first_round, plan
+from enrgdaq.trials.chaos.plan import (
+    OCCASIONS,
+    OFFICES,
+    SERVER_ACTIONS,
+    Action,
+    Cast,
+    first_round,
+    plan,
+)
+from enrgdaq.trials.chaos.stores import BACKENDS
 from enrgdaq.trials.chaos.system import SUPERVISOR_POINTS, WRITER_POINTS
 
 PASSERS: dict[str, tuple[str, ...]] = {
@@ -15,7 +23,9 @@ PASSERS: dict[str, tuple[str, ...]] = {
     **{point: ("csv",) for backend in BACKENDS for point in backend.points},
     **dict.fromkeys(SUPERVISOR_POINTS, ("supervisor",)),
 }
-CAST = Cast(producers=("p1", "p2"), stores=("csv", "raw"), passers=PASSERS)
+STORES = ("csv", "raw", "mysql", "redis")
+CAST = Cast(("p1", "p2"), STORES, PASSERS, servers=("mysql", "redis"))
+FILES = Cast(("p1", "p2"), STORES[:2], PASSERS)
 
 
 def test_somebody_passes_every_point() -> None:
@@ -37,3 +47,10 @@ def test_first_round_has_everything_once(seed: int) -> None:
     for step in steps:
         if step.point:
             assert step.target in PASSERS[step.point]
+        if step.action in SERVER_ACTIONS:
+            assert step.target in CAST.servers
+
+
+def test_nothing_is_done_to_servers_that_are_not_there() -> None:
+    actions = {step.action for step in islice(plan(1, FILES), 1000)}
+    assert actions == set(Action) - set(SERVER_ACTIONS)

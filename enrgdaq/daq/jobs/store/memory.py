@@ -30,6 +30,7 @@ class DAQJobStoreMemory(DAQJobStore):
     allowed_store_config_types: ClassVar[list[type[DAQJobStoreConfigBase]]] = [
         DAQJobStoreConfigMemory
     ]
+    writes_files: ClassVar[bool] = False
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)

@@ -28,6 +28,7 @@ from enrgdaq.daq.store.plain import plain
 from enrgdaq.daq.store.rows import table_of
 from enrgdaq.daq.store.server_store import DAQJobServerStore, DAQJobServerStoreConfig, Kept
 from enrgdaq.errors import StoreError
+from enrgdaq.transport import faults
 
 _LARGEST_STATEMENT: Final = 1 << 20
 _WATERMARKS: Final = "enrgdaq_watermarks"
@@ -125,6 +126,10 @@ class DAQJobStoreMySQL(DAQJobServerStore["Connection[Cursor]"]):
             )
             if cursor.fetchone() is None:
                 cursor.execute(_MAKE_WATERMARKS)
+            if self.syncs:
+                cursor.execute("SELECT @@innodb_flush_log_at_trx_commit")
+                (flushes,) = cursor.fetchone() or (0,)
+                _check_durability(int(flushes))
             cursor.execute("SELECT @@max_allowed_packet")
             (packet,) = cursor.fetchone() or (_LARGEST_STATEMENT,)
         self._largest = min(_LARGEST_STATEMENT, int(packet) - 1024)
@@ -168,7 +173,9 @@ class DAQJobStoreMySQL(DAQJobServerStore["Connection[Cursor]"]):
                     ]
                     self._insert(cursor, name, fresh)
                 self._note(cursor, kept, marks)
+                faults.hit("server.commit")
                 connection.commit()
+                faults.hit("server.committed")
             except self.server_errors:
                 # Somebody may have dropped or altered a table.
                 self._parts.forget_all()
@@ -248,6 +255,7 @@ class DAQJobStoreMySQL(DAQJobServerStore["Connection[Cursor]"]):
         try:
             for statement in insert_statements(name, table, self._largest):
                 cursor.execute(statement)
+                faults.hit("server.insert")
         except pymysql.MySQLError as error:
             code = error.args[0] if error.args else None
             is_data = isinstance(error, (pymysql.DataError, pymysql.IntegrityError))
@@ -322,3 +330,12 @@ def _sql_columns(table: pa.Table) -> pa.Table:
                 column = table.column(index).cast(wanted, safe=field.type.unit != "ns")
                 table = table.set_column(index, field.name, column)
     return table
+
+
+def _check_durability(flushes: int) -> None:
+    # MariaDB's 3 syncs more often than 1, 0 and 2 once a second.
+    if flushes not in (1, 3):
+        raise StoreError(
+            f'durability = "power" needs innodb_flush_log_at_trx_commit = 1, and the server has'
+            f' {flushes}: set it there, or be content with "process"'
+        )

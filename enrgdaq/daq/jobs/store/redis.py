@@ -30,6 +30,7 @@ from enrgdaq.daq.store.paths import check_tag
 from enrgdaq.daq.store.rows import table_of
 from enrgdaq.daq.store.server_store import DAQJobServerStore, DAQJobServerStoreConfig, Kept
 from enrgdaq.errors import ServerAwayError, StoreError
+from enrgdaq.transport import faults
 
 _Pipe = Any
 """``redis.client.Pipeline``, whose types are there in part only."""
@@ -157,6 +158,8 @@ class DAQJobStoreRedis(DAQJobServerStore["redis.Redis"]):
             single_connection_client=True,
         )
         client.ping()
+        if self.syncs:
+            _check_durability(client)
         return client
 
     def is_alive(self, connection: "redis.Redis") -> bool:
@@ -223,7 +226,9 @@ class DAQJobStoreRedis(DAQJobServerStore["redis.Redis"]):
         pipe.multi()
         touched = self._queue(pipe, batch)
         self._note(pipe, kept, marks)
+        faults.hit("server.commit")
         answers = pipe.execute(raise_on_error=False)
+        faults.hit("server.committed")
         self._look_at_answers(batch, touched, answers)
 
     @property
@@ -386,3 +391,15 @@ def _create_series(pipe: _Pipe, key: str, body: _Series, column: str) -> None:
                 " RedisTimeSeries (Redis Stack, Redis 8) or set use_timeseries = false"
             ) from error
         raise
+
+
+def _check_durability(client: "redis.Redis") -> None:
+    wanted = {"appendonly": "yes", "appendfsync": "always"}
+    found = {name: client.config_get(name).get(name) for name in wanted}
+    texts = {n: v.decode() if isinstance(v, bytes) else v for n, v in found.items()}
+    if texts != wanted:
+        raise StoreError(
+            'durability = "power" needs appendonly yes and appendfsync always, and the server has'
+            f" {texts['appendonly']} and {texts['appendfsync']}: set them there, or be content"
+            ' with "process"'
+        )

@@ -12,8 +12,8 @@ from enrgdaq.daq.store.models import (
     DAQJobStoreConfigBase,
     DAQJobStoreConfigROOT,
 )
-from enrgdaq.daq.store.paths import data_path
-from enrgdaq.daq.store.provenance import provenance
+from enrgdaq.daq.store.paths import message_path
+from enrgdaq.daq.store.provenance import first_words
 from enrgdaq.daq.store.root.finisher import Finisher
 from enrgdaq.daq.store.root.roll import left_behind, schema_in_roll
 from enrgdaq.daq.store.root.target import Rolls, ROOTPlace, ROOTTarget
@@ -51,8 +51,10 @@ class DAQJobStoreROOT(DAQJobTableStore[DAQJobStoreConfigROOT, ROOTPlace]):
             self.log,
             longest_bytes=self.config.roll_size_mb * MEGABYTE,
             idle_seconds=self.config.finish_after_seconds,
+            syncs=self.syncs,
+            read_only=self.config.finished_read_only,
         )
-        self._finisher = Finisher(self.log)
+        self._finisher = Finisher(self.log, self.floor)
         self._has_looked_back = False
         self._has_ended = False
         self._trouble = ""
@@ -65,16 +67,7 @@ class DAQJobStoreROOT(DAQJobTableStore[DAQJobStoreConfigROOT, ROOTPlace]):
         self, settings: DAQJobStoreConfigROOT, message: DAQJobMessageStore, part: int
     ) -> ROOTPlace:
         """See :class:`DAQJobTableStore`."""
-        if message.timestamp is None:
-            raise StoreError("the message has no time")
-        path = data_path(
-            self.out_dir,
-            settings.file_path,
-            add_date=settings.add_date,
-            timestamp=message.timestamp,
-            tag=message.tag,
-            part=part,
-        )
+        path = message_path(self.out_dir, settings, message, part)
         return ROOTPlace(path, settings.tree_name)
 
     def schema_at(self, place: ROOTPlace) -> pa.Schema | None:
@@ -93,7 +86,15 @@ class DAQJobStoreROOT(DAQJobTableStore[DAQJobStoreConfigROOT, ROOTPlace]):
         message: DAQJobMessageStore,
     ) -> StoreTarget[pa.Table]:
         """See :class:`DAQJobTableStore`."""
-        return ROOTTarget(place, self._rolls, settings, schema, provenance(message))
+        return ROOTTarget(
+            place,
+            self._rolls,
+            settings,
+            schema,
+            first_words(message),
+            origin=lambda: self.origin,
+            times=lambda: self.time_ns,
+        )
 
     def tend(self) -> None:
         """Take up what an earlier life has left, close what is idle, finish what is closed."""

@@ -9,10 +9,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from enrgdaq.daq.store.hdf5.group import Group, cut_back, schema_of
+from enrgdaq.daq.store.columns import buffer_bytes
+from enrgdaq.daq.store.hdf5.codecs import CODEC_ATTRIBUTE, load_codec
+from enrgdaq.daq.store.hdf5.group import Group, cut_back, newest_commit, schema_of
 from enrgdaq.daq.store.hdf5.layout import FORMAT_ATTRIBUTE, FORMAT_VERSION
 from enrgdaq.daq.store.hdf5.overlay import Overlay, redo_path
+from enrgdaq.daq.store.provenance import OriginRow
 from enrgdaq.daq.store.reserve import give_back, reserve
+from enrgdaq.daq.store.syncing import make_folder, sync_path
 from enrgdaq.errors import EnrgdaqError, StoreError
 from enrgdaq.transport import faults
 
@@ -59,7 +63,7 @@ class HDF5File:
         Raises ``OSError`` and :class:`StoreError`.
         """
         self._close_file()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent, syncs=self._syncs)
         if not self.path.exists() or self.path.stat().st_size == 0:
             self._make(create)
         else:
@@ -78,14 +82,14 @@ class HDF5File:
         if self._file is None:
             self._open()
 
-    def write(self, group: Group, rows: pa.Table) -> None:
+    def write(self, group: Group, rows: pa.Table, origins: list[OriginRow]) -> None:
         """Write rows; they count after :meth:`flush` and the group's commit.
 
         Raises ``OSError`` for a full disk, before anything is written.
         """
-        self._reserve(2 * rows.nbytes + group.chunk_bytes + _SLACK)
+        self._reserve(2 * buffer_bytes(rows) + group.chunk_bytes + _SLACK)
         try:
-            group.write(rows)
+            group.write(rows, origins)
         except _FAULTS as error:
             raise self._failure(error) from error
 
@@ -155,6 +159,8 @@ class HDF5File:
             except _FAULTS as error:
                 raise self._failure(error) from error
             give_back(self.path)
+            if self._syncs:
+                sync_path(self.path)
 
     def _make(self, create: Callable[[Any], None]) -> None:
         import h5py
@@ -170,24 +176,19 @@ class HDF5File:
             raise StoreError(f"{unfinished}: {error}") from error
         redo_path(self.path).unlink(missing_ok=True)
         if self._syncs:
-            _sync_path(unfinished)
+            sync_path(unfinished)
         unfinished.replace(self.path)
         if self._syncs:
-            _sync_path(self.path.parent)
+            sync_path(self.path.parent)
 
     def _mend(self, name: str, create: Callable[[Any], None]) -> None:
-        """Cut every group back to what is durable in it, and add the one that is new."""
-        with _overlaid(self.path) as (overlay, file):
-            for group in _own_groups(file):
-                try:
-                    cut_back(group, schema_of(group))
-                except StoreError as error:
-                    raise BrokenFileError(str(error)) from error
+        """Mend the file, and add the group if it is new."""
+
+        def add(file: Any) -> None:
             if name not in file:
                 create(file)
-            file.close()
-            faults.hit("store.recover")
-            overlay.save(syncs=self._syncs)
+
+        mend(self.path, add, syncs=self._syncs)
 
     def _set_aside(self, error: BrokenFileError) -> None:
         number = 1
@@ -195,12 +196,33 @@ class HDF5File:
             number += 1
         self.path.rename(aside)
         redo_path(self.path).unlink(missing_ok=True)
+        if self._syncs:
+            sync_path(self.path.parent)
         self._log.error(
             "%s: cannot be read any more (%s); it was kept as %s, and a new file begins",
             self.path,
             error,
             aside,
         )
+
+
+def mend(path: Path, add: Callable[[Any], None] | None = None, *, syncs: bool = False) -> None:
+    """Cut every group of a file back to what is durable in it, and end a crashed writing.
+
+    ``add`` is called with the file before. Raises as :meth:`HDF5File.open_group`.
+    """
+    with _overlaid(path) as (overlay, file):
+        for group in _own_groups(file):
+            load_codec(group.attrs[CODEC_ATTRIBUTE])  # its lack breaks no file
+            try:
+                cut_back(group, schema_of(group))
+            except StoreError as error:
+                raise BrokenFileError(str(error)) from error
+        if add is not None:
+            add(file)
+        file.close()
+        faults.hit("store.recover")
+        overlay.save(syncs=syncs)
 
 
 @contextlib.contextmanager
@@ -243,6 +265,19 @@ def schema_in(path: Path, name: str) -> pa.Schema | None:
             raise ForeignFileError(f"{path}: {error}") from error
 
 
+def marks_in(path: Path) -> dict[str, dict[str, int]]:
+    """Group -> ring -> position up to which its records are in the file. Changes nothing.
+
+    Raises ``OSError`` and :class:`StoreError`.
+    """
+    if not path.exists():
+        return {}
+    with _overlaid(path) as (_, file):
+        return {
+            group.name.strip("/"): newest_commit(group).watermarks for group in _own_groups(file)
+        }
+
+
 def _own_groups(file: Any) -> list[Any]:
     """All groups with rows, however deep."""
     import h5py
@@ -255,11 +290,3 @@ def _own_groups(file: Any) -> list[Any]:
 
     file.visititems(visit)
     return found
-
-
-def _sync_path(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,17 +7,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from enrgdaq.daq.origins import Origin
 from enrgdaq.daq.store.columns import FlatColumn, flatten
+from enrgdaq.daq.store.hdf5.codecs import CODEC_ATTRIBUTE, load_codec
 from enrgdaq.daq.store.hdf5.commits import SLOT_BYTES, SLOTS, Commit, newest_first, packed
 from enrgdaq.daq.store.hdf5.layout import (
     COMMITS,
+    ORIGINS,
     SCHEMA_ATTRIBUTE,
     Stream,
     chunk_length,
+    has_own_length,
     kinds_of,
     length_of,
     streams,
 )
+from enrgdaq.daq.store.provenance import OriginRow, as_lines, from_lines
 from enrgdaq.errors import StoreError
 
 
@@ -32,12 +37,15 @@ class Group:
         self.name = name
         self.schema = schema
         self.commit = Commit(number=0, rows=0, lengths={}, watermarks={})
+        self.origins: set[Origin] = set()
+        """Those that the group names already."""
         self._kinds = kinds_of(schema)
         self._streams = streams(schema)
         self._datasets: list[Any] = []
         self._commits_at = 0
         self._chunk_bytes = 0
         self._new: Commit | None = None
+        self._new_origins: list[OriginRow] = []
 
     @property
     def chunk_bytes(self) -> int:
@@ -47,27 +55,37 @@ class Group:
     def bind(self, file: Any) -> None:
         """Take the datasets of a file that was opened just now."""
         group = file[self.name]
+        load_codec(group.attrs[CODEC_ATTRIBUTE])
         self._datasets = [group[stream.path] for stream in self._streams]
         self._chunk_bytes = sum(
             int(np.prod(dataset.chunks)) * dataset.dtype.itemsize for dataset in self._datasets
         )
         self._commits_at = group[COMMITS].id.get_offset()
         self.commit = newest_fitting(group, self._streams, self._kinds)
+        lines = group[ORIGINS][: self.commit.lengths.get(ORIGINS, 0)].tobytes()
+        self.origins = {line.origin for line in from_lines(lines)}
 
-    def write(self, rows: pa.Table) -> None:
-        """Write rows behind the last commit's; they count with the next :meth:`note`."""
+    def write(self, rows: pa.Table, origins: list[OriginRow]) -> None:
+        """Write rows behind the last commit's; they count with the next :meth:`note`.
+
+        ``origins``: those of the rows that are not in :attr:`origins` yet.
+        """
         before = self.commit
         lengths = dict(before.lengths)
         columns: dict[str, FlatColumn] = {}
         for stream, dataset in zip(self._streams, self._datasets, strict=True):
-            name, kind = stream.column, self._kinds[stream.column]
-            if name not in columns:
-                columns[name] = flatten(rows.column(name), kind)
-            begin = length_of(stream, before.rows, before.lengths, kind)
-            values = _entries(stream, columns[name], before)
+            name = stream.column
+            if stream.role == "origins":
+                values = np.frombuffer(as_lines(origins), np.uint8)
+            else:
+                if name not in columns:
+                    columns[name] = flatten(rows.column(name), self._kinds[name])
+                values = _entries(stream, columns[name], before)
+            begin = length_of(stream, before.rows, before.lengths, self._kinds)
             _write_at(dataset, begin, values)
-            if stream.role == "nulls" or (stream.role == "values" and kind.is_ragged):
+            if has_own_length(stream, self._kinds):
                 lengths[stream.path] = begin + len(values)
+        self._new_origins = origins
         self._new = Commit(
             number=before.number + 1,
             rows=before.rows + rows.num_rows,
@@ -90,27 +108,27 @@ class Group:
             raise OSError("the commit was written in part only")
         self.commit = new
         self._new = None
+        self.origins.update(row.origin for row in self._new_origins)
 
 
 def create_group(
     file: Any,
     name: str,
+    schema: pa.Schema,
     first: pa.Table,
     attributes: dict[str, str],
     filters: dict[str, Any],
-    watermarks: dict[str, int],
 ) -> None:
-    """Make an empty group for rows like ``first``, whose size also decides the chunks."""
-    kinds = kinds_of(first.schema)
+    """Make an empty group; the size of its first rows decides the chunks."""
+    kinds = kinds_of(schema)
     group = file.create_group(name)
     for key, text in attributes.items():
         group.attrs[key] = text
-    group.attrs[SCHEMA_ATTRIBUTE] = np.void(first.schema.serialize().to_pybytes())
-    for stream in streams(first.schema):
-        kind = kinds[stream.column]
+    group.attrs[SCHEMA_ATTRIBUTE] = np.void(schema.serialize().to_pybytes())
+    for stream in streams(schema):
         entries = first.num_rows
-        if stream.role == "values" and kind.is_ragged:
-            entries = len(flatten(first.column(stream.column), kind).values)
+        if stream.role == "values" and kinds[stream.column].is_ragged:
+            entries = len(flatten(first.column(stream.column), kinds[stream.column]).values)
         entry_bytes = int(stream.dtype.itemsize * np.prod(stream.shape, dtype=int))
         dataset = group.create_dataset(
             stream.path,
@@ -123,7 +141,7 @@ def create_group(
         for key, text in stream.attributes.items():
             dataset.attrs[key] = text
     slots = np.zeros((SLOTS, SLOT_BYTES), np.uint8)
-    first_commit = packed(Commit(number=0, rows=0, lengths={}, watermarks=watermarks))
+    first_commit = packed(Commit(number=0, rows=0, lengths={}, watermarks={}))
     slots[0, : len(first_commit)] = np.frombuffer(first_commit, np.uint8)
     # Neither chunked nor growing: it has one place in the file for good.
     group.create_dataset(COMMITS, data=slots)
@@ -135,7 +153,7 @@ def cut_back(group: Any, schema: pa.Schema) -> None:
     commit = newest_fitting(group, found, kinds)
     for stream in found:
         dataset = group[stream.path]
-        length = length_of(stream, commit.rows, commit.lengths, kinds[stream.column])
+        length = length_of(stream, commit.rows, commit.lengths, kinds)
         if dataset.shape[0] != length:
             dataset.resize(length, axis=0)
 
@@ -147,13 +165,18 @@ def schema_of(group: Any) -> pa.Schema:
     return pa.ipc.read_schema(pa.py_buffer(group.attrs[SCHEMA_ATTRIBUTE].tobytes()))
 
 
+def newest_commit(group: Any) -> Commit:
+    """The newest commit of a group that is closed. Raises :class:`StoreError`."""
+    schema = schema_of(group)
+    return newest_fitting(group, streams(schema), kinds_of(schema))
+
+
 def newest_fitting(group: Any, found: list[Stream], kinds: dict[str, Any]) -> Commit:
     """The newest commit whose rows are all there. Raises :class:`StoreError` for none."""
     there = {stream.path: group[stream.path].shape[0] for stream in found}
     for commit in newest_first(group[COMMITS][()].tobytes()):
         wanted = (
-            (stream.path, length_of(stream, commit.rows, commit.lengths, kinds[stream.column]))
-            for stream in found
+            (stream.path, length_of(stream, commit.rows, commit.lengths, kinds)) for stream in found
         )
         if all(there[path] >= length for path, length in wanted):
             return commit

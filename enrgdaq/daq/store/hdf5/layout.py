@@ -4,6 +4,7 @@
 ``GROUP/x``            one entry per row; of lists, text and bytes all items
 ``GROUP/_offsets/x``   of those: where rows begin; row i is x[o[i]:o[i + 1]]
 ``GROUP/_nulls/x``     numbers of the rows without a value
+``GROUP/_origins``     where rows come from, see ``provenance.py``
 ``GROUP/_commits``     how many rows are right, see ``commits.py``
 ====================== =======================================================
 
@@ -17,21 +18,21 @@ import numpy as np
 import pyarrow as pa
 
 from enrgdaq.daq.store.columns import ColumnKind, kind_of
-from enrgdaq.daq.store.models import DAQJobStoreConfigHDF5
+from enrgdaq.daq.units import unit_of
 from enrgdaq.errors import StoreError
 
 COMMITS: Final = "_commits"
 OFFSETS: Final = "_offsets"
 NULLS: Final = "_nulls"
+ORIGINS: Final = "_origins"
 SCHEMA_ATTRIBUTE: Final = "arrow_schema"
 FORMAT_ATTRIBUTE: Final = "enrgdaq_format"
-FORMAT_VERSION: Final = 1
-_RESERVED: Final = frozenset({COMMITS, OFFSETS, NULLS})
+FORMAT_VERSION: Final = 2
+_RESERVED: Final = frozenset({COMMITS, OFFSETS, NULLS, ORIGINS})
 _SMALLEST_CHUNK: Final = 8 * 1024  # bytes
 _LARGEST_CHUNK: Final = 1024 * 1024  # bytes; what h5py's chunk cache holds
 _OFFSET_TYPE: Final = np.dtype("u8")
 _CONVENTION: Final = "row i is {name}[offsets[i]:offsets[i + 1]]"
-_ZSTD_FILTER: Final = 32015  # registered with The HDF Group
 
 
 class Stream(NamedTuple):
@@ -43,7 +44,7 @@ class Stream(NamedTuple):
     attributes: dict[str, str]
     column: str
     role: str
-    """``values``, ``offsets`` or ``nulls``."""
+    """``values``, ``offsets``, ``nulls``, or ``origins``, which belong to no column."""
 
 
 def kinds_of(schema: pa.Schema) -> dict[str, ColumnKind]:
@@ -75,16 +76,25 @@ def streams(schema: pa.Schema) -> list[Stream]:
             path = f"{NULLS}/{name}"
             found.append(Stream(path, _OFFSET_TYPE, (), {"of": name}, name, "nulls"))
         found.append(Stream(name, kind.dtype, kind.shape, attributes, name, "values"))
+    meaning = {"content": "where rows come from: a line of JSON for each origin"}
+    found.append(Stream(ORIGINS, np.dtype("u1"), (), meaning, "", "origins"))
     return found
 
 
-def length_of(stream: Stream, rows: int, lengths: dict[str, int], kind: ColumnKind) -> int:
+def has_own_length(stream: Stream, kinds: dict[str, ColumnKind]) -> bool:
+    """Whether the rows of the group do not tell how long a dataset is."""
+    if stream.role == "values":
+        return kinds[stream.column].is_ragged
+    return stream.role in ("nulls", "origins")
+
+
+def length_of(
+    stream: Stream, rows: int, lengths: dict[str, int], kinds: dict[str, ColumnKind]
+) -> int:
     """Entries of a dataset when the group has so many rows; ``lengths`` of what varies."""
-    if stream.role == "offsets":
-        return rows + 1
-    if stream.role == "nulls" or kind.is_ragged:
+    if has_own_length(stream, kinds):
         return lengths.get(stream.path, 0)
-    return rows
+    return rows + 1 if stream.role == "offsets" else rows
 
 
 def chunk_length(entries: int, entry_bytes: int) -> int:
@@ -98,33 +108,11 @@ def chunk_length(entries: int, entry_bytes: int) -> int:
     return 1 << max(0, (wanted // max(1, entry_bytes)).bit_length() - 1)
 
 
-def filters(settings: DAQJobStoreConfigHDF5) -> dict[str, Any]:
-    """h5py's arguments for the compression that is asked for."""
-    level = settings.compression_level
-    if settings.compression == "none":
-        return {}
-    if settings.compression == "gzip":
-        return {
-            "shuffle": True,
-            "compression": "gzip",
-            "compression_opts": 4 if level is None else level,
-        }
-    if settings.compression == "lzf":
-        return {"shuffle": True, "compression": "lzf"}
-    import hdf5plugin  # noqa: F401 - registers the filter
-
-    options = (3 if level is None else level,)
-    return {"shuffle": True, "compression": _ZSTD_FILTER, "compression_opts": options}
-
-
 def _meaning(field: pa.Field, kind: ColumnKind) -> dict[str, str]:
     attributes = {"content": kind.content}
-    metadata = field.metadata or {}
-    unit = metadata.get(b"unit") or metadata.get(b"units")
+    unit = kind.unit or unit_of(field)
     if unit:
-        attributes["unit"] = unit.decode(errors="replace")
-    if kind.unit:
-        attributes["unit"] = kind.unit
+        attributes["units"] = unit
     if kind.content in ("time", "date"):
         attributes["since"] = "1970-01-01"
         attributes["time_zone"] = kind.zone or "none"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from enrgdaq.daq.store.hdf5.superblock import SUPERBLOCK_BYTES, repaired
+from enrgdaq.daq.store.syncing import sync_path
 
 _PAGE: Final = 4096  # changes are kept by whole pages
 _HEADER: Final = struct.Struct("<8sQQQI")  # magic, inode, file length, pages, crc of what follows
@@ -155,6 +156,8 @@ class Overlay(io.RawIOBase):
                 file.flush()
                 os.fsync(file.fileno())
         unfinished.replace(redo_path(self.path))
+        if syncs:
+            sync_path(self.path.parent)
 
     def _load_redo(self) -> None:
         try:

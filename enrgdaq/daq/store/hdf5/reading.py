@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enrgdaq.daq.store.hdf5.commits import newest_first
-from enrgdaq.daq.store.hdf5.layout import COMMITS, NULLS, OFFSETS
+from enrgdaq.daq.store.hdf5.layout import COMMITS, NULLS, OFFSETS, ORIGINS
+from enrgdaq.daq.store.provenance import from_lines
 
 
 def committed_rows(group: Any) -> int:
@@ -41,6 +42,11 @@ def read_null_rows(group: Any, name: str) -> NDArray[np.uint64]:
     rows = committed_rows(group)
     nulls: NDArray[np.uint64] = _fresh(group[NULLS][name])[()]
     return nulls[nulls < rows]
+
+
+def read_origins(group: Any) -> list[dict[str, str | int]]:
+    """Where rows come from: job, file, text and run, each with the first row that is of it."""
+    return [row.in_words() for row in from_lines(_fresh(group[ORIGINS])[()].tobytes())]
 
 
 def _fresh(dataset: Any) -> Any:

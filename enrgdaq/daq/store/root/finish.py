@@ -18,6 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from enrgdaq.daq.store.arrow_journal import flushes, journal_schema
+from enrgdaq.daq.store.provenance import OriginRow, provenance
 from enrgdaq.daq.store.root.branches import (
     branch_types,
     branch_values,
@@ -26,6 +27,9 @@ from enrgdaq.daq.store.root.branches import (
     null_name,
 )
 from enrgdaq.daq.store.root.roll import DONE_SUFFIX, RollPlan, read_plan
+from enrgdaq.daq.store.sidecar import write_sidecar
+from enrgdaq.daq.store.syncing import sync_path
+from enrgdaq.daq.units import unit_of
 from enrgdaq.errors import NameInUseError, StoreError
 from enrgdaq.transport.lock import NameLock
 
@@ -46,14 +50,19 @@ def finish(folder: Path) -> Path | None:
     """
     unfinished = folder / UNFINISHED
     published = _published(folder, unfinished)
-    if published is None:
-        plan = read_plan(folder)
-        trees = {tree: folder / name for tree, name in plan.trees.items()}
-        trees = {tree: path for tree, path in trees.items() if path.exists() and _rows_in(path)}
-        if trees:
-            _write(unfinished, plan, trees)
-            published = _publish(folder, unfinished, plan.file_name)
-    _sync(folder.parent)
+    plan = read_plan(folder)
+    trees = {tree: folder / name for tree, name in plan.trees.items()}
+    trees = {tree: path for tree, path in trees.items() if path.exists() and _rows_in(path)}
+    if published is None and trees:
+        _write(unfinished, plan, trees)
+        published = _publish(folder, unfinished, plan.file_name)
+    if published is not None and published.exists():
+        facts = plan.facts
+        facts.rows = sum(_rows_in(path) for path in trees.values())
+        found = [row.origin for path in trees.values() for row in _survey(path)[1]]
+        facts.origins = list(dict.fromkeys(found))
+        write_sidecar(published, "root", facts, read_only=plan.read_only)
+    sync_path(folder.parent)
     # At once and as a whole: of journals that are half gone a second file would be made.
     shutil.rmtree(folder.rename(folder.with_suffix(DONE_SUFFIX)))
     return published
@@ -68,13 +77,13 @@ def _write(path: Path, plan: RollPlan, trees: dict[str, Path]) -> None:
         for tree, journal in trees.items():
             origin["trees"][tree] = _write_tree(file, tree, journal)
         file[PROVENANCE_KEY] = msgspec.json.encode(origin).decode()
-    _sync(path)
+    sync_path(path)
 
 
 def _write_tree(file: Any, tree: str, journal: Path) -> dict[str, Any]:
     schema, attributes = journal_schema(journal)
     kinds = check_columns(schema)
-    with_nulls = _columns_with_nulls(journal)
+    with_nulls, origins = _survey(journal)
     written = file.mktree(
         tree,
         branch_types(kinds, with_nulls),
@@ -82,8 +91,12 @@ def _write_tree(file: Any, tree: str, journal: Path) -> dict[str, Any]:
     )
     for rows in _pieces(journal, schema):
         written.extend(branch_values(rows, kinds, with_nulls))
+    units = {field.name: kinds[field.name].unit or unit_of(field) for field in schema}
     return {
+        **(provenance(origins[0].origin) if origins else {}),
         **attributes,
+        "origins": [row.in_words() for row in origins],
+        "units": {name: unit for name, unit in units.items() if unit},
         "columns": {field.name: str(field.type) for field in schema},
         "null_branches": {name: null_name(name, kinds) for name in with_nulls},
     }
@@ -102,16 +115,19 @@ def _pieces(journal: Path, schema: pa.Schema) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting, schema)
 
 
-def _columns_with_nulls(journal: Path) -> list[str]:
+def _survey(journal: Path) -> tuple[list[str], list[OriginRow]]:
+    """Columns in which values are missing, and where the rows come from."""
     found: dict[str, None] = {}
+    origins: list[OriginRow] = []
     for flush in flushes(journal):
+        origins += flush.mark.origins
         for batch in flush.batches:
             found |= {
                 name: None
                 for name, column in zip(batch.schema.names, batch.columns, strict=True)
                 if column.null_count
             }
-    return list(found)
+    return list(found), origins
 
 
 def _rows_in(journal: Path) -> int:
@@ -141,6 +157,9 @@ def _publish(folder: Path, unfinished: Path, file_name: str) -> Path:
         if path.exists():
             continue
         (folder / _NAME_FILE).write_text(path.name)
+        # After a power cut it must be known for certain whether the next step was done.
+        sync_path(folder / _NAME_FILE)
+        sync_path(folder)
         try:
             # A link and not a rename, which would overwrite what came there this moment. Two
             # names for one file tell the next attempt that this was done.
@@ -152,14 +171,6 @@ def _publish(folder: Path, unfinished: Path, file_name: str) -> Path:
                 raise
             unfinished.rename(path)  # a file system without links
         return path
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Outcome(msgspec.Struct, kw_only=True):

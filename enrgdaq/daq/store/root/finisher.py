@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.daq.store.root.finish import LATER, Outcome
 
 _RETRY_SECONDS: Final = 10.0
@@ -24,8 +25,9 @@ class Finisher:
     The process stays, since importing uproot takes a second.
     """
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(self, log: logging.Logger, floor: FreeSpaceFloor) -> None:
         self._log = log
+        self._floor = floor
         self._waiting: deque[Path] = deque()
         self._process: subprocess.Popen[bytes] | None = None
         self._is_busy = False
@@ -58,6 +60,8 @@ class Finisher:
             return
         if self._is_busy:
             self._hear()
+        elif lack := self._floor.lack():
+            self._note(Outcome(code=LATER, text=lack), self._waiting[0])
         else:
             self._hand_over(self._waiting[0])
 

@@ -16,6 +16,7 @@ import logging
 import shutil
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,8 @@ import pyarrow as pa
 from enrgdaq.daq.store.arrow_journal import ArrowJournal, journal_schema, journal_watermarks
 from enrgdaq.daq.store.journal import replace_file
 from enrgdaq.daq.store.models import DAQJobStoreConfigROOT
+from enrgdaq.daq.store.rolls import Facts, Piece
+from enrgdaq.daq.store.syncing import make_folder, sync_path
 from enrgdaq.errors import StoreError
 
 OPEN_SUFFIX: Final = ".roll"
@@ -46,6 +49,10 @@ class RollPlan(msgspec.Struct, kw_only=True):
     """UTC, ISO 8601."""
     trees: dict[str, str] = {}
     """Tree -> its journal's file name."""
+    facts: Facts = msgspec.field(default_factory=Facts)
+    """Without rows and origins, which the journals have."""
+    read_only: bool = False
+    """Whether the finished file is to be."""
 
 
 class Roll:
@@ -65,10 +72,10 @@ class Roll:
         self._log = log
         self._syncs = syncs
         self._journals: dict[str, ArrowJournal] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, syncs=syncs)
         found = find_roll(path)
         if found is None:
-            found = _new_roll(path, settings)
+            found = _new_roll(path, settings, syncs=syncs)
         self.folder = found
         self.plan = read_plan(found)
         self._untouched = {
@@ -92,7 +99,7 @@ class Roll:
         if tree not in self.plan.trees:
             # In the plan before it is there, so that no journal is ever forgotten.
             self.plan.trees[tree] = f"{len(self.plan.trees)}.arrow"
-            replace_file(self.folder / PLAN_FILE, msgspec.json.encode(self.plan))
+            self._write_plan()
         where = self.folder / self.plan.trees[tree]
         marks = read_marks(self.path).get(tree, {})
         try:
@@ -104,8 +111,24 @@ class Roll:
         self._untouched.pop(tree, None)
         return journal
 
-    def close(self) -> Path:
+    def begin(self, first: Piece) -> Facts:
+        """What is in the roll, which the piece begins if there is nothing. ``OSError``."""
+        facts = self.plan.facts
+        if not facts.first_ns and first.time_ns:
+            # Now: the end of its period must be known after a kill too.
+            facts.first_ns = first.time_ns
+            self._write_plan()
+        rows = sum(journal.rows for journal in self._journals.values())
+        return Facts(rows=rows, first_ns=facts.first_ns)
+
+    def note_last(self, pieces: Sequence[Piece]) -> None:
+        """These are in the roll."""
+        self.plan.facts.last_ns = max(self.plan.facts.last_ns, *(piece.time_ns for piece in pieces))
+
+    def close(self, *, read_only: bool = False) -> Path:
         """Take no more rows; returns the folder for the finisher. Raises ``OSError``."""
+        self.plan.read_only = read_only
+        self._write_plan()
         marks = read_marks(self.path)
         for tree, path in self._untouched.items():
             with contextlib.suppress(StoreError):  # the finisher tells of it
@@ -113,12 +136,18 @@ class Roll:
         for tree, journal in self._journals.items():
             marks[tree] = journal.watermarks
         # First: a record that is replayed after this must not begin the next roll.
-        replace_file(marks_path(self.path), msgspec.json.encode(marks))
+        replace_file(marks_path(self.path), msgspec.json.encode(marks), syncs=self._syncs)
         for journal in self._journals.values():
             journal.close()
         closed = self.folder.with_suffix(CLOSED_SUFFIX)
         self.folder.rename(closed)
+        if self._syncs:
+            sync_path(closed.parent)
         return closed
+
+    def _write_plan(self) -> None:
+        plan = msgspec.json.encode(self.plan)
+        replace_file(self.folder / PLAN_FILE, plan, syncs=self._syncs)
 
     def _set_aside(self, where: Path, error: StoreError) -> None:
         number = 1
@@ -148,7 +177,13 @@ def left_behind(out_dir: Path) -> tuple[list[Path], list[Path]]:
         out_dir / folder.relative_to(out_dir).parent / read_plan(folder).file_name
         for folder in out_dir.rglob(f".*{OPEN_SUFFIX}")
     ]
-    return rolls, sorted(out_dir.rglob(f".*{CLOSED_SUFFIX}"))
+    return rolls, sorted(out_dir.rglob(f".*{CLOSED_SUFFIX}"), key=closed_at)
+
+
+def closed_at(folder: Path) -> int:
+    """When a roll was closed, ns: in this order files get their numbers."""
+    plan = folder / PLAN_FILE
+    return plan.stat().st_mtime_ns if plan.exists() else 0
 
 
 def schema_in_roll(path: Path, tree: str) -> pa.Schema | None:
@@ -184,7 +219,7 @@ def read_marks(path: Path) -> dict[str, dict[str, int]]:
         raise StoreError(f"{where}: cannot be read ({error}); restore or remove it") from error
 
 
-def _new_roll(path: Path, settings: DAQJobStoreConfigROOT) -> Path:
+def _new_roll(path: Path, settings: DAQJobStoreConfigROOT, *, syncs: bool) -> Path:
     roll_id = uuid.uuid4().hex
     plan = RollPlan(
         roll_id=roll_id,
@@ -192,11 +227,15 @@ def _new_roll(path: Path, settings: DAQJobStoreConfigROOT) -> Path:
         compression_type=settings.compression_type,
         compression_level=settings.compression_level,
         began=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        facts=Facts(begun_ns=time.time_ns()),
     )
     unfinished = path.with_name(f".{path.name}.{roll_id[:8]}{_UNFINISHED_SUFFIX}")
     unfinished.mkdir()
-    (unfinished / PLAN_FILE).write_bytes(msgspec.json.encode(plan))
-    return unfinished.rename(unfinished.with_suffix(OPEN_SUFFIX))
+    replace_file(unfinished / PLAN_FILE, msgspec.json.encode(plan), syncs=syncs)
+    made = unfinished.rename(unfinished.with_suffix(OPEN_SUFFIX))
+    if syncs:
+        sync_path(made.parent)
+    return made
 
 
 def _escaped(name: str) -> str:

@@ -1,17 +1,24 @@
 """What the ROOT store keeps between two flushes, tree by tree."""
 
 import logging
+import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from enrgdaq.daq.store.columns import check_items
+from enrgdaq.daq.origins import Origin
+from enrgdaq.daq.store.columns import check_items, list_columns
 from enrgdaq.daq.store.journal import Journal, Position
 from enrgdaq.daq.store.models import DAQJobStoreConfigROOT
+from enrgdaq.daq.store.provenance import Rows, together, unseen
+from enrgdaq.daq.store.rolls import Piece, limits_of, room_for
 from enrgdaq.daq.store.root.branches import check_columns
 from enrgdaq.daq.store.root.roll import Roll
+from enrgdaq.transport import faults
+from enrgdaq.transport.memory import MEGABYTE
 
 
 class ROOTPlace(NamedTuple):
@@ -28,8 +35,15 @@ class Rolls:
     """The rolls that take rows, each shared by its trees."""
 
     def __init__(
-        self, log: logging.Logger, *, longest_bytes: float, idle_seconds: float, syncs: bool = False
+        self,
+        log: logging.Logger,
+        *,
+        longest_bytes: float,
+        idle_seconds: float,
+        syncs: bool = False,
+        read_only: bool = False,
     ) -> None:
+        self._read_only = read_only
         self.closed: list[Path] = []
         """Folders that wait for the finisher."""
         self.stay_open = False
@@ -48,7 +62,8 @@ class Rolls:
     def roll(self, path: Path, settings: DAQJobStoreConfigROOT) -> Roll:
         """The roll at a path, the next one where it has become too long."""
         roll = self._open.get(path)
-        if roll is not None and roll.length >= self._longest_bytes:
+        longest = limits_of(settings, self._longest_bytes / MEGABYTE).bytes
+        if roll is not None and roll.length >= longest:
             self.close(path)
             roll = None
         if roll is None:
@@ -72,7 +87,9 @@ class Rolls:
         """Close a roll; idempotent. Raises ``OSError``."""
         roll = self._open.get(path)
         if roll is not None and not self.stay_open:
-            self.closed.append(roll.close())
+            faults.hit("store.roll")
+            self.closed.append(roll.close(read_only=self._read_only))
+            faults.hit("store.rolled")
             del self._open[path]
 
     def close_all(self) -> None:
@@ -91,34 +108,54 @@ class ROOTTarget:
         settings: DAQJobStoreConfigROOT,
         schema: pa.Schema,
         attributes: dict[str, str],
+        origin: Callable[[], Origin],
+        times: Callable[[], int] = lambda: 0,
     ) -> None:
+        """``attributes`` of a new journal; ``origin`` and ``times`` of the rows at hand."""
         check_columns(schema)
         self._place = place
         self._rolls = rolls
         self._settings = settings
         self._schema = schema
+        self._lists = list_columns(schema)
         self._attributes = attributes
-        self._waiting: list[tuple[pa.Table, Position]] = []
+        self._origin = origin
+        self._times = times
+        self._limits = limits_of(settings)._replace(bytes=math.inf)  # see Rolls
+        self._waiting: list[tuple[Rows, Piece]] = []
+
+    def check(self, body: pa.Table) -> None:
+        """See :class:`StoreTarget`."""
+        check_items(body, self._lists)
 
     def put(self, body: pa.Table, position: Position) -> None:
-        """See :class:`StoreTarget`. Raises :class:`StoreError` for rows that cannot be written."""
-        check_items(body)
-        self._waiting.append((body, position))
+        """See :class:`StoreTarget`."""
+        origin = self._origin()
+        piece = Piece(position, len(body), self._times(), origin)
+        self._waiting.append((Rows(body, position, origin), piece))
 
     def flush(self, known_rings: set[str]) -> None:
         """See :class:`StoreTarget`. What a replay brings a second time is dropped."""
-        if not self._waiting:
-            return
-        roll = self._rolls.roll(self._place.path, self._settings)
-        journal = roll.journal(self._place.tree, self._schema, self._attributes)
-        marks = Journal(watermarks=dict(journal.watermarks))
-        fresh = [(rows, position) for rows, position in self._waiting if not marks.has(position)]
-        if fresh:
-            for _, position in fresh:
-                marks.note(position)
+        while self._waiting:
+            roll = self._rolls.roll(self._place.path, self._settings)
+            journal = roll.journal(self._place.tree, self._schema, self._attributes)
+            marks = Journal(watermarks=dict(journal.watermarks))
+            self._waiting = [w for w in self._waiting if not marks.has(w[0].position)]
+            if not self._waiting:
+                return
+            pieces = [piece for _, piece in self._waiting]
+            count = room_for(pieces, roll.begin(pieces[0]), 0, self._limits)
+            if not count:
+                self._rolls.close(self._place.path)
+                continue
+            fresh = [rows for rows, _ in self._waiting[:count]]
+            for rows in fresh:
+                marks.note(rows.position)
             marks.forget_rings(known_rings)
-            journal.append(pa.concat_tables([rows for rows, _ in fresh]), marks.watermarks)
-        self._waiting.clear()
+            origins = unseen(journal.origins, fresh, journal.rows)
+            journal.append(together(fresh), marks.watermarks, origins)
+            roll.note_last(pieces[:count])
+            del self._waiting[:count]
 
     def close(self) -> None:
         """See :class:`StoreTarget`. The file is finished."""

@@ -1,0 +1,114 @@
+"""What lies beside a message's header in a record: an Arrow stream, raw bytes, rows, or nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from enrgdaq.daq.store.models import (
+    DAQJobMessageStorePyArrow,
+    DAQJobMessageStoreRaw,
+    DAQJobMessageStoreTabular,
+)
+from enrgdaq.errors import CodecError
+from enrgdaq.transport import codec
+from enrgdaq.transport.ring import RecordKind
+
+
+class Payload(msgspec.Struct, frozen=True, gc=False):
+    """What lies beside the header: ``fill`` writes ``length`` bytes into the space for it.
+
+    ``messages`` is how many share the header.
+    """
+
+    kind: int
+    length: int
+    rows: int
+    fill: Callable[[memoryview], None]
+    messages: int = 1
+
+
+class PackedRows(msgspec.Struct, omit_defaults=True):
+    """Payload of tabular rows."""
+
+    data: list[list[Any]] | None = None
+    columns: dict[str, list[Any]] | None = None
+
+
+def arrow_payload(message: DAQJobMessageStorePyArrow) -> Payload:
+    """A table as an Arrow IPC stream. Raises :class:`CodecError`."""
+    table = message.table
+    if not isinstance(table, (pa.Table, pa.RecordBatch)):
+        raise CodecError(
+            f"table must be a pyarrow Table or RecordBatch, not {type(table).__name__}"
+        )
+    batches = table.to_batches() if isinstance(table, pa.Table) else [table]
+    # A dry run over the same writer: exact for dictionaries too, and no byte is copied.
+    size = pa.MockOutputStream()
+    _write_stream(size, table.schema, batches)
+
+    def fill(space: memoryview) -> None:
+        sink = pa.FixedSizeBufferWriter(pa.py_buffer(space))
+        _write_stream(sink, table.schema, batches)
+        sink.close()
+
+    return Payload(RecordKind.ARROW, size.size(), table.num_rows, fill)
+
+
+def _write_stream(sink: Any, schema: pa.Schema, batches: list[pa.RecordBatch]) -> None:
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def bytes_in(message: DAQJobMessageStoreRaw) -> memoryview:
+    """The message's data, byte by byte. Raises :class:`CodecError`."""
+    if type(message.data) is bytes:
+        return memoryview(message.data)
+    try:
+        return memoryview(message.data).cast("B")
+    except TypeError as error:
+        raise CodecError(f"raw data must be bytes, not {type(message.data).__name__}") from error
+
+
+def raw_payload(message: DAQJobMessageStoreRaw) -> Payload:
+    """Bytes as they are. Raises :class:`CodecError`."""
+    data = bytes_in(message)
+
+    def fill(space: memoryview) -> None:
+        space[:] = data
+
+    return Payload(RecordKind.RAW, len(data), 1, fill)
+
+
+def rows_payload(message: DAQJobMessageStoreTabular) -> Payload:
+    """Rows as msgpack. Raises :class:`CodecError`."""
+    columns = message.data_columns
+    if columns is not None and message.data is not None:
+        raise CodecError("a message has data or data_columns, not both")
+    if columns is not None:
+        columns = {key: list(values) for key, values in columns.items()}
+        lengths = {key: len(values) for key, values in columns.items()}
+        if set(columns) != set(message.keys) or len(set(lengths.values())) > 1:
+            raise CodecError(
+                f"data_columns {lengths} must fit keys {message.keys}, one length each"
+            )
+    for row in message.data or ():
+        if len(row) != len(message.keys):
+            raise CodecError(f"row of {len(row)} values for {len(message.keys)} keys: {row!r:.200}")
+    payload = codec.encode_plain(PackedRows(message.data, columns))
+    rows = len(message.data or ()) + (len(next(iter(columns.values()), ())) if columns else 0)
+
+    def fill(space: memoryview) -> None:
+        space[:] = payload
+
+    return Payload(RecordKind.ROWS, len(payload), rows, fill)
+
+
+def _fill_nothing(space: memoryview) -> None:
+    pass
+
+
+NO_PAYLOAD = Payload(RecordKind.MESSAGE, 0, 0, _fill_nothing)
+"""Of a message that is all in its header."""

@@ -1,0 +1,71 @@
+"""The ``enrgdaq`` command and a supervisor that runs."""
+
+import signal
+
+import pytest
+
+from enrgdaq.errors import ControlError
+from tests.system.jobs import STORE, job_code, sender, shm
+from tests.system.node import Node, wait_until
+
+
+@pytest.fixture
+def it(node: Node) -> Node:
+    node.add("it", 'daq_job_type = "DAQJobIt"')
+    return node
+
+
+def test_commands(node: Node) -> None:
+    node.add("test", sender())
+    node.add("csv", STORE)
+    assert node.run("status").returncode == 3
+    node.start()
+    assert node.run("restart", "test").returncode == 0
+    job = node.wait_job("test", lambda job: job.state == "running")
+    assert job.restarts == 1
+    assert "test is stopped" in node.run("stop", "test").stdout
+    assert node.run("stop", "test").returncode == 4
+    assert node.run("start", "test").stdout.endswith("test is running\n")
+    done = node.run("restart", "nobody")
+    assert done.returncode == 4
+    assert "no job is called 'nobody'; there are" in done.stderr
+    assert node.run("logs", "--lines", "5").stdout.count("\n") == 5
+    assert "store.DAQJobStoreCSV" in node.run("status").stdout
+    assert node.run("shutdown").stdout.endswith("stopped\n")
+    assert not (node.runtime / "enrgdaq" / node.id / "control").exists()
+    assert not shm(node).exists()
+    assert node.wait_ended() == 0
+    events = (node.out / "logs" / f"{node.id}.audit.jsonl").read_text().splitlines()
+    assert any('"what":"restart"' in line and '"user":' in line for line in events)
+
+
+def test_status_as_json_has_all_that_scripts_need(node: Node) -> None:
+    import json
+
+    node.add("test", sender())
+    node.add("csv", STORE)
+    node.start()
+    node.wait_job("csv", lambda job: job.messages_in > 0)
+    found = json.loads(node.run("status", "--json").stdout)
+    assert set(found) == {"supervisor", "jobs", "topics", "rings"}
+    keys = (
+        "id type state pid restarts exit_reason messages_in messages_out bytes_in bytes_out"
+        " rate_in rate_out age_seconds backpressure_seconds lost"
+    )
+    assert set(keys.split()) <= set(found["jobs"][0])
+    ring = next(ring for ring in found["rings"] if ring["producer"] == "test")
+    assert {"producer", "capacity", "head", "consumers"} <= set(ring)
+    assert {"name", "cursor", "lag_bytes"} <= set(ring["consumers"][0])
+    node.stop()
+
+
+def test_stop_of_a_supervisor_that_answers_no_more(it: Node) -> None:
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.start()
+    assert it.process is not None
+    it.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(ControlError, match="no answer within"):
+        it.client.snapshot()
+    it.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: it.job("it").state == "running", what="an answer")
+    assert it.stop() == 0

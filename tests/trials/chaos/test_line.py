@@ -1,0 +1,50 @@
+"""A line that is cut, or robs its client of an answer."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from enrgdaq.trials.chaos.line import Line
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Line, socket.socket, socket.socket]]:
+    """A line, its client's and its server's end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        line = Line(listener.getsockname())
+        with socket.create_connection(("127.0.0.1", line.port), timeout=20) as client:
+            server, _ = listener.accept()
+            with server:
+                server.settimeout(20)
+                yield line, client, server
+        line.close()
+
+
+Ends = tuple[Line, socket.socket, socket.socket]
+
+
+def test_it_carries_until_it_is_cut(ends: Ends) -> None:
+    line, client, server = ends
+    client.sendall(b"question")
+    assert server.recv(100) == b"question"
+    server.sendall(b"answer")
+    assert client.recv(100) == b"answer"
+    line.cut()
+    assert client.recv(100) == server.recv(100) == b""
+
+
+@pytest.mark.parametrize("late", [0.0, 0.2])
+def test_a_request_whose_first_pieces_are_answered_loses_its_last_answer(
+    ends: Ends, late: float
+) -> None:
+    line, client, server = ends
+    client.sendall(b"MULTI\r\n")
+    assert server.recv(100) == b"MULTI\r\n"
+    line.swallow_answer_to(b"EXEC\r\n", late_seconds=late)
+    client.sendall(b"EXEC\r\n")
+    assert client.recv(100) == b""
+    server.sendall(b"+QUEUED\r\n")
+    assert server.recv(100) == b"EXEC\r\n"
+    assert line.swallowed.wait(20)
+    assert line.times_swallowed == 1

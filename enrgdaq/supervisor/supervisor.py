@@ -58,6 +58,8 @@ from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
 
 _TICK_SECONDS: Final = 0.1
 _STATS_SECONDS: Final = 1.0
+# `timeout` and `uv run` pass a signal on that the whole group has got already.
+_SAME_SIGNAL_SECONDS: Final = 1.0
 _TELEMETRY_SECONDS: Final = 0.02  # of each turn of the loop, at most
 # Shares of the grace time, by kind of job, in the order of stopping.
 _SHARES: Final = {"source": 0.35, "processor": 0.15, "store": 0.35, "monitor": 0.1}
@@ -407,13 +409,13 @@ def run_until_signalled(supervisor: Supervisor) -> int:
 
     Handlers only take note; the loop acts. Call from the main thread.
     """
-
-    signals_seen: list[int] = []
+    first = 0.0
 
     def note(number: int, frame: FrameType | None) -> None:
-        if signals_seen:
+        nonlocal first
+        first = first or time.monotonic()
+        if time.monotonic() > first + _SAME_SIGNAL_SECONDS:
             supervisor.hurry()
-        signals_seen.append(number)
         supervisor.stop(signal.Signals(number).name)
 
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from enrgdaq.control.protocol import Event, JobStatus, RemoteStatus, Snapshot
+from enrgdaq.control.protocol import Event, JobStatus, LinkStatus, RemoteStatus, Snapshot
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.config_check import describe_type, metas_of, struct_in
 from enrgdaq.errors import EnrgdaqError
@@ -30,6 +30,9 @@ def status_text(snapshot: Snapshot) -> str:
             [_job_cells(job) for job in snapshot.jobs],
         ),
     ]
+    if snapshot.links:
+        header = ["LINK", "STATE", "FOR", "RTT/MS", "MSG/S", "BYTES/S", "BACKLOG", "AGAIN"]
+        lines += ["", *table(header, [_link_cells(link, node.now) for link in snapshot.links])]
     if snapshot.topics:
         lines += [
             "",
@@ -71,6 +74,19 @@ def _job_cells(job: JobStatus) -> list[str]:
         duration(job.backpressure_seconds),
         str(job.restarts),
         str(job.lost),
+    ]
+
+
+def _link_cells(link: LinkStatus, now: float) -> list[str]:
+    return [
+        f"to {link.peer}" if link.is_sender else f"from {link.peer}",
+        link.state,
+        duration(max(0.0, now - link.since)),
+        "-" if link.round_trip_ms is None else f"{link.round_trip_ms:.1f}",
+        number(link.rate_messages),
+        size(link.rate_bytes),
+        size(link.backlog_bytes) if link.is_sender else "-",
+        "-" if link.is_sender else str(link.repeated),
     ]
 
 

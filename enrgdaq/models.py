@@ -2,7 +2,7 @@
 
 import enum
 import logging
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -54,13 +54,45 @@ class SupervisorCNCConfig(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class SupervisorFederationConfig(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Links between supervisors in a star."""
+    """Links between supervisors in a star: one hub, any number of spokes."""
 
-    is_server: bool = False
-    server_xpub_url: str | None = None
-    server_xsub_url: str | None = None
-    remote_server_xpub_url: str | None = None
-    remote_server_xsub_url: str | None = None
+    is_server: Annotated[bool, Meta(description="this node is the hub")] = False
+    server_xsub_url: Annotated[
+        str, Meta(description="hub: where data of spokes comes in, tcp://HOST:PORT")
+    ] = "tcp://0.0.0.0:1639"
+    server_xpub_url: Annotated[
+        str, Meta(description="hub: where spokes say how they are, and are commanded")
+    ] = "tcp://0.0.0.0:1640"
+    remote_server_xsub_url: Annotated[
+        str | None, Meta(description="spoke: the hub's server_xsub_url as seen from here")
+    ] = None
+    remote_server_xpub_url: Annotated[
+        str | None, Meta(description="spoke: the hub's server_xpub_url as seen from here")
+    ] = None
+    server_key: Annotated[
+        str | None,
+        Meta(description="spoke: name of the hub's public key; the only one if unset"),
+    ] = None
+    insecure: Annotated[
+        bool, Meta(description="no keys: whoever reaches the ports sends data and reads it")
+    ] = False
+    when_behind: Annotated[
+        Literal["hold", "spool", "skip"],
+        Meta(
+            description="spoke, while the hub is away or slower: spool moves records to the disk;"
+            " hold makes producers wait once a ring is full; skip loses the oldest, counted"
+        ),
+    ] = "spool"
+    spool_size_mb: Annotated[
+        int, Meta(ge=32, description="spoke: most that the spool may take, MiB; then it holds")
+    ] = 4096
+    mirror_size_mb: (
+        Annotated[
+            int,
+            Meta(ge=1, le=65536, description="hub: ring for what comes in, MiB; a share if unset"),
+        ]
+        | None
+    ) = None
 
 
 class RestartConfig(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -2,7 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,30 @@ from tests.system.node import Node
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """A supervisor of its own, in folders of its own, which leaves nothing behind."""
+    with own_node(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Callable[[str], Node]]:
+    """Makes supervisors of their own, as :func:`node`."""
+    with ExitStack() as stack:
+
+        def make(name: str) -> Node:
+            folder = tmp_path / name
+            folder.mkdir()
+            return stack.enter_context(own_node(folder))
+
+        yield make
+
+
+@contextmanager
+def own_node(folder: Path) -> Iterator[Node]:
+    """A supervisor in a folder, which leaves nothing behind."""
     # Unix socket paths are short, pytest's folders are not.
     runtime = Path("/tmp") / f"dt{uuid.uuid4().hex[:8]}"
     runtime.mkdir(mode=0o700)
-    made = Node(tmp_path, runtime, f"t-{uuid.uuid4().hex[:8]}")
+    made = Node(folder, runtime, f"t-{uuid.uuid4().hex[:8]}")
     try:
         yield made
     finally:

@@ -313,6 +313,27 @@ class RingStatus(Struct, kw_only=True):
     """The same of a row; 0 also where messages have no rows."""
 
 
+class LinkStatus(Struct, kw_only=True):
+    """One end of a link to another node. Counters are since the link's job started."""
+
+    job: str
+    peer: str
+    """The node at the other end; its address until it has said its name."""
+    is_sender: bool
+    state: str
+    """``up away left``; ``left``: the other node has stopped in order"""
+    since: float
+    round_trip_ms: float | None
+    messages: int
+    bytes: int
+    rate_messages: float
+    rate_bytes: float
+    backlog_bytes: int
+    """Sender: what is not at the other end yet, in rings and spool."""
+    repeated: int
+    """Receiver: records that came again after a cut, and were dropped."""
+
+
 class Snapshot(Struct, tag=True, kw_only=True):
     """Answer to :class:`GetSnapshot`."""
 
@@ -320,6 +341,7 @@ class Snapshot(Struct, tag=True, kw_only=True):
     jobs: list[JobStatus]
     topics: list[TopicStatus]
     rings: list[RingStatus]
+    links: list[LinkStatus] = []
 
 
 class LogLine(Struct, kw_only=True):

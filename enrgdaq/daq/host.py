@@ -24,8 +24,9 @@ from enrgdaq.daq.models import (
     DAQJobMessageStatsReport,
     DAQJobResourceStats,
     DAQJobStopError,
+    LinkFigures,
 )
-from enrgdaq.daq.outbox import Outbox, StagedMessage
+from enrgdaq.daq.outbox import Outbox, PassedOn, StagedMessage
 from enrgdaq.daq.packing import topics_of
 from enrgdaq.daq.places import bell_path, routes_path
 from enrgdaq.daq.reservation import Slot
@@ -37,6 +38,7 @@ from enrgdaq.daq.spec import (
     NewSource,
     RecordSetAside,
     StopRequest,
+    TopicsWanted,
 )
 from enrgdaq.daq.store.models import DAQJobMessageStore
 from enrgdaq.daq.topics import Topic
@@ -76,6 +78,8 @@ class ProcessHost:
         self.spool_bytes = 0
         """What the job has in its spool on disk."""
         self.spool_oldest_ns = 0
+        self.links: list[LinkFigures] = []
+        """The links to other nodes that the job is an end of."""
         self._stop_reason = ""
         self._closing = threading.Event()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC)
@@ -139,6 +143,29 @@ class ProcessHost:
         """See :meth:`DAQJob.reserve`."""
         with self._interrupt:
             return self._outbox.reserve_table(message, length, rows)
+
+    def pass_on(self, records: Sequence[PassedOn]) -> int:
+        """See :meth:`Outbox.pass_on`."""
+        with self._interrupt:
+            return self._outbox.pass_on(records)
+
+    def add_waited(self, seconds: float) -> None:
+        """See :meth:`Outbox.add_waited`."""
+        self._outbox.add_waited(seconds)
+
+    def want_topics(self, topics: list[str]) -> None:
+        """Take these topics from now on, instead of those that the job started with."""
+        self._lifeline.send(TopicsWanted(topics=topics))
+
+    @property
+    def ring(self) -> RingFile:
+        """The job's own ring."""
+        return self._ring
+
+    @property
+    def runtime(self) -> Path:
+        """The node's folder for sockets and locks."""
+        return self._runtime
 
     def _is_data(self, message: DAQJobMessage) -> bool:
         """Send what goes by telemetry; whether there is more to it than that."""
@@ -384,6 +411,7 @@ class ProcessHost:
             condition=self._condition,
             spool_bytes=self.spool_bytes,
             spool_oldest=utc(self.spool_oldest_ns),
+            links=list(self.links),
         )
 
     def _report_set_aside(self, report: RecordSetAside) -> None:

@@ -6,31 +6,41 @@ came twice is known whichever way it came.
 """
 
 import struct
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from enrgdaq.errors import CodecError
 from enrgdaq.models import SupervisorInfo
-from enrgdaq.transport.ring import Record
+from enrgdaq.transport.ring import Record, RingFile
+from enrgdaq.transport.ring.reader import intact_records
 
 _PLACE: Final = struct.Struct("<16sQQQH")
+_UUID_BYTES: Final = 16
+
+
+# These become file names and words on terminals, and come from other hosts.
+_RingUuid = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_ProducerName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")]
+_TypeName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.:]{1,200}\Z")]
 
 
 class Home(msgspec.Struct, frozen=True, kw_only=True):
     """The ring where a record was written first, and the job that wrote it."""
 
-    ring_uuid: str
-    producer: str
-    producer_type: str
+    ring_uuid: _RingUuid
+    producer: _ProducerName
+    producer_type: _TypeName
     supervisor: SupervisorInfo
 
 
 class _Producer(msgspec.Struct, frozen=True, array_like=True):
     """What is said of the home in the header of every mirrored record."""
 
-    producer: str
-    producer_type: str
+    producer: _ProducerName
+    producer_type: _TypeName
     supervisor: SupervisorInfo
 
 
@@ -41,14 +51,25 @@ class Mirrored(NamedTuple):
     record: Record
 
 
-def mirror_header(home: Home, record: Record) -> bytes:
-    """The header under which a record goes into a mirror ring."""
+def encode_home(home: Home) -> bytes:
+    """A home as :attr:`Mirrored.home` gives it."""
     said = _Producer(home.producer, home.producer_type, home.supervisor)
-    producer = msgspec.msgpack.encode(said)
-    place = _PLACE.pack(
-        bytes.fromhex(home.ring_uuid), record.start, record.end, record.sequence, len(producer)
-    )
-    return place + producer + record.header
+    return bytes.fromhex(home.ring_uuid) + msgspec.msgpack.encode(said)
+
+
+def mirror_header(home: bytes, start: int, end: int, sequence: int, header: bytes) -> bytes:
+    """The header under which a record goes into a mirror ring; ``home``: encoded."""
+    place = _PLACE.pack(home[:_UUID_BYTES], start, end, sequence, len(home) - _UUID_BYTES)
+    return place + home[_UUID_BYTES:] + header
+
+
+def mirrored_records(ring: RingFile) -> Iterator[Mirrored]:
+    """What a mirror ring still holds, without payloads; what cannot be read is left out."""
+    for record in intact_records(ring):
+        try:
+            yield unmirror(record)
+        except CodecError:
+            continue
 
 
 def unmirror(record: Record) -> Mirrored:
@@ -69,11 +90,11 @@ def unmirror(record: Record) -> Mirrored:
 def home_of(said: bytes) -> Home:
     """The home in :attr:`Mirrored.home`. Raises :class:`CodecError`."""
     try:
-        producer = msgspec.msgpack.decode(said[16:], type=_Producer)
+        producer = msgspec.msgpack.decode(said[_UUID_BYTES:], type=_Producer)
     except msgspec.MsgspecError as error:
         raise CodecError(f"no home of a mirrored record: {error}") from error
     return Home(
-        ring_uuid=said[:16].hex(),
+        ring_uuid=said[:_UUID_BYTES].hex(),
         producer=producer.producer,
         producer_type=producer.producer_type,
         supervisor=producer.supervisor,

@@ -20,6 +20,7 @@ __all__ = [
     "DAQJobStats",
     "DAQJobStatsRecord",
     "DAQJobStopError",
+    "LinkFigures",
     "LogVerbosity",
     "TopicCount",
 ]
@@ -181,6 +182,23 @@ class TopicCount(Struct):
     rows: int = 0
 
 
+class LinkFigures(Struct):
+    """One end of a link between nodes, since the job's process started."""
+
+    peer: str
+    """The node at the other end; its address until it has said its name."""
+    is_sender: bool
+    state: Literal["up", "away", "left"]
+    """``left``: the other end has said that it stops."""
+    since: dt.datetime
+    """When that began."""
+    round_trip_ms: float | None = None
+    messages: int = 0
+    bytes: int = 0
+    repeated: int = 0
+    """Records that came again after a cut, and were dropped."""
+
+
 class DAQJobMessageStatsReport(DAQJobMessage, kw_only=True):
     """One job's counters since its process started, sent once a second."""
 
@@ -203,6 +221,7 @@ class DAQJobMessageStatsReport(DAQJobMessage, kw_only=True):
     spool_bytes: int = 0
     spool_oldest: dt.datetime | None = None
     """When the oldest record in the job's spool was published."""
+    links: list[LinkFigures] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
 
 

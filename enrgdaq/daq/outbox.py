@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from enrgdaq.daq.counters import Counters
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
@@ -30,6 +31,17 @@ _PATIENT_AFTER_NS = 10_000_000
 
 StagedMessage = tuple[tuple[str, ...], Payload, int, int]
 """A message that lies in the ring: topics, payload, where it starts, sequence number."""
+
+
+class PassedOn(NamedTuple):
+    """A record of another node, as it goes into a mirror ring."""
+
+    topics: tuple[str, ...]
+    header: bytes
+    kind: int
+    payload: memoryview
+    timestamp_ns: int
+    messages: int
 
 
 class RingSlot:
@@ -111,6 +123,40 @@ class Outbox:
                         self._stage_whole(item[0], self._packer.pack_batch(*item), now_ns)
             finally:
                 self._show()
+
+    def pass_on(self, records: Sequence[PassedOn]) -> int:
+        """Write records of other nodes and show them; returns how many there was room for.
+
+        Never waits. What nobody takes here is left out. Taps hear nothing of them: their
+        headers are those of a mirror.
+        """
+        written = 0
+        with self._lock:
+            try:
+                for record in records:
+                    if not self._pass_one_on(record):
+                        break
+                    written += 1
+            finally:
+                self._show()
+        return written
+
+    def _pass_one_on(self, record: PassedOn) -> bool:
+        self._writer.refresh_rows()
+        mask = self._mask(record.topics)
+        if not mask:
+            return True
+        space = self._writer.reserve(len(record.header), len(record.payload))
+        if space is None:
+            return False
+        space[:] = record.payload
+        self._writer.stage(mask, record.kind, record.header, record.timestamp_ns, record.messages)
+        self._counters.sent(record.topics, len(record.payload), 0, record.messages)
+        return True
+
+    def add_waited(self, seconds: float) -> None:
+        """Count time that what is to be passed on has waited for room."""
+        self._writer.add_waited(int(seconds * 1e9))
 
     def reserve_table(self, message: DAQJobMessageStore, length: int, rows: int) -> "RingSlot":
         """Space for an Arrow stream of ``length`` bytes. Nobody else publishes until it is done.

@@ -95,7 +95,15 @@ class RecordSetAside(msgspec.Struct, kw_only=True, tag=True):
     path: str
 
 
-LifelineMessage = JobSpec | StopRequest | NewSource | JobRunning | JobEnding | RecordSetAside
+class TopicsWanted(msgspec.Struct, kw_only=True, tag=True):
+    """Job to supervisor: what this job takes from now on."""
+
+    topics: list[str]
+
+
+LifelineMessage = (
+    JobSpec | StopRequest | NewSource | JobRunning | JobEnding | RecordSetAside | TopicsWanted
+)
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[LifelineMessage] = msgspec.msgpack.Decoder(LifelineMessage)

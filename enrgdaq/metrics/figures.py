@@ -91,7 +91,19 @@ CONSUMER: Final = (
     _gauge("ring_consumer_lag_bytes", "bytes it is behind", lambda c: c.lag_bytes),
     _counter("ring_consumer_skipped_records", "records it has skipped", lambda c: c.skipped),
 )
-ALL: Final = (UP, *NODE, *REMOTE, *JOB, JOB_STATE, *STORE, *TOPIC, *RING, *CONSUMER)
+LINK: Final = (
+    _gauge("link_up", "1: the other node answers", lambda k: k.state == "up"),
+    _counter("link_messages", "messages that crossed it", lambda k: k.messages),
+    _counter("link_bytes", "bytes that crossed it", lambda k: k.bytes),
+    _counter("link_repeated_records", "came again after a cut; dropped", lambda k: k.repeated),
+    _gauge("link_backlog_bytes", "not at the other end yet", lambda k: k.backlog_bytes),
+    _gauge(
+        "link_round_trip_seconds",
+        "to the other node and back",
+        lambda k: None if k.round_trip_ms is None else k.round_trip_ms / 1e3,
+    ),
+)
+ALL: Final = (UP, *NODE, *REMOTE, *JOB, JOB_STATE, *STORE, *TOPIC, *RING, *CONSUMER, *LINK)
 
 
 def samples(snapshot: Snapshot) -> Iterator[Sample]:
@@ -112,6 +124,9 @@ def samples(snapshot: Snapshot) -> Iterator[Sample]:
             yield Sample(JOB_STATE, {**of_job, "state": state}, job.state == state)
     for topic in snapshot.topics:
         yield from _of(TOPIC, topic, {**of_node, "topic": topic.topic})
+    for link in snapshot.links:
+        direction = "to" if link.is_sender else "from"
+        yield from _of(LINK, link, {**of_node, "peer": link.peer, "direction": direction})
     for ring in snapshot.rings:
         of_ring = {**of_node, "producer": ring.producer, "ring": ring.uuid}
         yield from _of(RING, ring, of_ring)

@@ -32,6 +32,7 @@ from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import ConfigurationError, EnrgdaqError, StoreError
 from enrgdaq.supervisor.config import ConfigFolder, JobFile
 from enrgdaq.supervisor.spawner import Pipes, Spawner
+from enrgdaq.transport.routes import covers
 
 LONGEST_IMPORT_SECONDS: Final = 10.0
 START_SECONDS: Final = 60.0
@@ -360,7 +361,7 @@ def check_together(folder: ConfigFolder, facts: dict[str, JobFacts]) -> None:
     taken = {topic for job in facts.values() for topic in job.topics_in}
     for job in facts.values():
         for topic in job.stores_wanted:
-            if topic not in taken:
+            if not any(covers(one, topic) for one in taken):
                 store = topic.partition(".")[2]
                 folder.warnings.append(
                     f"{files[job.unique_id]}: nobody stores its {store} data; add a file with"

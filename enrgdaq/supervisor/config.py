@@ -12,6 +12,7 @@ from enrgdaq.daq.spec import ClassRef
 from enrgdaq.errors import ConfigurationError
 from enrgdaq.models import SupervisorConfig, SupervisorInfo
 from enrgdaq.supervisor.exposure import check_exposure
+from enrgdaq.supervisor.links import link_jobs
 
 SUPERVISOR_FILE: Final = "supervisor.toml"
 JOBS_FOLDER: Final = "jobs"
@@ -62,6 +63,7 @@ def read_folder(path: Path) -> ConfigFolder:
             job, mistakes = read_job(file, registry)
             folder.mistakes.extend(mistakes)
             folder.jobs.extend([job] if job else [])
+    folder.jobs.extend(_link_jobs(folder))
     folder.mistakes.extend(double_ids(folder.jobs))
     if not folder.jobs and not folder.mistakes:
         folder.mistakes.append(Mistake(file=str(path), text="no job files (*.toml) in this folder"))
@@ -119,11 +121,24 @@ def _read_supervisor(folder: ConfigFolder) -> None:
 def _without_effect(config: SupervisorConfig) -> list[str]:
     """Sections that old files may have and that do nothing here: nobody is to rely on them."""
     found = []
-    if config.federation is not None:
-        found.append("[federation] has no effect: no data travels between nodes, it stays here")
     if config.cnc is not None and config.cnc.rest_api_enabled:
         found.append("[cnc] rest_api_enabled has no effect: use 'enrgdaq status --json --attach'")
     return found
+
+
+def _link_jobs(folder: ConfigFolder) -> list[JobFile]:
+    if folder.mistakes:
+        return []
+    return [
+        JobFile(
+            path=folder.path / SUPERVISOR_FILE,
+            unique_id=name,
+            job_class=job_class,
+            raw=raw,
+            text="# made from [federation] of supervisor.toml\n",
+        )
+        for name, (job_class, raw) in link_jobs(folder.supervisor, folder.path).items()
+    ]
 
 
 def read_job(file: Path, registry: Registry) -> tuple[JobFile | None, list[Mistake]]:

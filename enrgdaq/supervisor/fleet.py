@@ -6,7 +6,16 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from enrgdaq.daq.spec import JobEnding, JobRunning, JobSpec, LifelineMessage, RecordSetAside
+import msgspec
+
+from enrgdaq.daq.spec import (
+    JobEnding,
+    JobRunning,
+    JobSpec,
+    LifelineMessage,
+    RecordSetAside,
+    TopicsWanted,
+)
 from enrgdaq.errors import ControlError, TransportError
 from enrgdaq.models import SupervisorConfig
 from enrgdaq.supervisor.audit import AuditTrail
@@ -268,6 +277,9 @@ class Fleet:
                 job.stats.absorb(message.report)
             if message.traceback:
                 self._book.add(job.id, "ERROR", message.traceback, time.time())
+        elif isinstance(message, TopicsWanted):
+            job.facts = msgspec.structs.replace(job.facts, topics_in=message.topics)
+            self._rings.update(job.facts)
         elif isinstance(message, RecordSetAside):
             job.records_set_aside += 1
             self._audit.note("record put aside", job=job.id, text=message.path)

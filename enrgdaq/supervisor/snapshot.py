@@ -12,6 +12,7 @@ from enrgdaq.control.protocol import (
     Histories,
     JobDetails,
     JobStatus,
+    LinkStatus,
     RingStatus,
     Snapshot,
     SupervisorStatus,
@@ -54,6 +55,7 @@ class Reporter:
         backlog = self._rings.backlog()
         jobs = [self.job(job, backlog) for job in self._fleet.jobs.values()]
         topics = self.topics()
+        links = self.links(jobs)
         return Snapshot(
             supervisor=SupervisorStatus(
                 id=self._places.supervisor_id,
@@ -68,7 +70,10 @@ class Reporter:
                 log_path=str(self._places.log_file),
                 jobs_running=sum(job.state == JobState.RUNNING for job in jobs),
                 jobs_total=len(jobs),
-                problems=[text for job in jobs for text in _problems(job).values()],
+                problems=[
+                    *(text for job in jobs for text in _problems(job).values()),
+                    *(text for link in links for text in _link_problems(link)),
+                ],
                 rate_messages=sum(job.rate_out for job in jobs),
                 rate_bytes=sum(job.rate_bytes_out for job in jobs),
                 disk_free_bytes=_free_bytes(str(self._places.out)),
@@ -78,8 +83,36 @@ class Reporter:
             ),
             jobs=jobs,
             topics=topics,
+            links=links,
             rings=[self._with_averages(ring) for ring in self._rings.status()],
         )
+
+    def links(self, jobs: list[JobStatus]) -> list[LinkStatus]:
+        """The links of these jobs to other nodes."""
+        found = []
+        for status in jobs:
+            stats = self._fleet.jobs[status.id].stats
+            for link in stats.report.links if stats.report else ():
+                rates = stats.link_rates(link.peer)
+                found.append(
+                    LinkStatus(
+                        job=status.id,
+                        peer=link.peer,
+                        is_sender=link.is_sender,
+                        state=link.state,
+                        since=link.since.timestamp(),
+                        round_trip_ms=link.round_trip_ms,
+                        messages=link.messages,
+                        bytes=link.bytes,
+                        rate_messages=rates.messages_in,
+                        rate_bytes=rates.bytes_in,
+                        backlog_bytes=(
+                            status.queued_bytes + status.spool_bytes if link.is_sender else 0
+                        ),
+                        repeated=link.repeated,
+                    )
+                )
+        return found
 
     def _with_averages(self, ring: RingStatus) -> RingStatus:
         """Tell how much of a ring is a message: counting what it holds would mean to walk it."""
@@ -282,6 +315,13 @@ def _problems(job: JobStatus) -> dict[str, str]:
     if job.unrouted:
         found["unrouted"] = f"{job.id}: {job.unrouted} messages that no store takes"
     return found
+
+
+def _link_problems(link: LinkStatus) -> list[str]:
+    # A sender that cannot send says so in its job's condition.
+    if link.is_sender or link.state != "away":
+        return []
+    return [f"no link from {link.peer} for {time.time() - link.since:.0f} s"]
 
 
 def _free_bytes(folder: str) -> int:

@@ -50,6 +50,7 @@ class JobStats:
         self._is_running = False
         self._rates = Rates()
         self._topic_rates: dict[str, TopicRates] = {}
+        self._link_rates: dict[str, Rates] = {}
         self.last_in: dt.datetime | None = None
         self.last_out: dt.datetime | None = None
 
@@ -72,6 +73,10 @@ class JobStats:
     def condition(self) -> str:
         """What the job says that it waits for."""
         return self.report.condition if self.report else ""
+
+    def link_rates(self, peer: str) -> Rates:
+        """Of a link to another node."""
+        return self._link_rates.get(peer, Rates()) if self._is_fresh() else Rates()
 
     def absorb(self, report: DAQJobMessageStatsReport) -> None:
         """Take a report of the job's process; the last one may come after its end."""
@@ -146,6 +151,15 @@ class JobStats:
         self._rates = Rates(
             rate("messages_in"), rate("messages_out"), rate("bytes_in"), rate("bytes_out")
         )
+        links = {link.peer: link for link in before.links}
+        self._link_rates = {
+            link.peer: Rates(
+                messages_in=(link.messages - links[link.peer].messages) / seconds,
+                bytes_in=(link.bytes - links[link.peer].bytes) / seconds,
+            )
+            for link in after.links
+            if link.peer in links
+        }
         self._topic_rates = {}
         for topic, count in after.topics_out.items():
             earlier = before.topics_out.get(topic, TopicCount())

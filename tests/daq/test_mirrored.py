@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrgdaq.daq.mirrored import Home, home_of, mirror_header, unmirror
+from enrgdaq.daq.mirrored import Home, encode_home, home_of, mirror_header, unmirror
 from enrgdaq.errors import CodecError
 from enrgdaq.models import SupervisorInfo
 from enrgdaq.transport.ring import Record, RecordKind
@@ -33,7 +33,8 @@ HOME = Home(
 
 def test_a_record_comes_out_of_a_mirror_as_it_was_at_home() -> None:
     at_home = record(b"header", start=1 << 40, end=(1 << 40) + 192, sequence=1 << 33)
-    said, found = unmirror(record(mirror_header(HOME, at_home)))
+    place = at_home.start, at_home.end, at_home.sequence
+    said, found = unmirror(record(mirror_header(encode_home(HOME), *place, at_home.header)))
     assert found == at_home
     assert home_of(said) == HOME
 

@@ -15,6 +15,7 @@ class Relay:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self._over = threading.Event()
+        self._cut = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Relay":
@@ -26,12 +27,23 @@ class Relay:
         self._thread.join(5)
         self._listening.close()
 
+    def cut(self) -> None:
+        """End the connections that there are now."""
+        self._cut.set()
+
     def _run(self) -> None:
         pairs: dict[socket.socket, socket.socket] = {}
         clients: set[socket.socket] = set()
         with selectors.DefaultSelector() as selector:
             selector.register(self._listening, selectors.EVENT_READ)
             while not self._over.is_set():
+                if self._cut.is_set():
+                    self._cut.clear()
+                    for end in pairs:
+                        selector.unregister(end)
+                        end.close()
+                    pairs.clear()
+                    clients.clear()
                 for key, _ in selector.select(0.05):
                     near = key.fileobj
                     assert isinstance(near, socket.socket)

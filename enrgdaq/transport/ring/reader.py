@@ -137,27 +137,7 @@ class RingReader:
 
     def look_ahead(self) -> Iterator[Record]:
         """What :meth:`read` would give now, without having read it; payloads are left out."""
-        position, head = self.position, self._words[layout.HEAD]
-        fence()
-        while position < head:
-            offset = position % self._capacity
-            found = layout.unpack_header(self._data[offset : offset + layout.ALIGN])
-            if found is None or found.position != position:
-                return  # overtaken, or damaged: read() will say it
-            after = offset + layout.ALIGN
-            if found.mask >> self.row & 1:
-                header = bytes(self._data[after : after + found.header_length])
-                yield Record(
-                    start=position,
-                    end=position + found.size,
-                    sequence=found.sequence,
-                    kind=found.kind,
-                    timestamp_ns=found.timestamp_ns,
-                    header=header,
-                    payload=self._data[:0],
-                    messages=found.messages,
-                )
-            position += found.size
+        return _walk(self.ring, self.position, 1 << self.row)
 
     @property
     def ahead_bytes(self) -> int:
@@ -197,6 +177,35 @@ class RingReader:
     def _corrupt(self, start: int, sequence: int | None) -> RingCorruptError:
         what = "no record" if sequence is None else f"record {sequence}, not {self._sequence},"
         return RingCorruptError(f"ring {self.ring.identity.producer!r}: {what} at position {start}")
+
+
+def intact_records(ring: RingFile) -> Iterator[Record]:
+    """All records that a ring still holds, whoever is owed them; payloads are left out."""
+    return _walk(ring, ring.words[layout.TAIL], -1)
+
+
+def _walk(ring: RingFile, position: int, mask: int) -> Iterator[Record]:
+    """Records from a position on that are addressed to one of these rows."""
+    head = ring.words[layout.HEAD]
+    fence()
+    while position < head:
+        offset = position % ring.capacity
+        found = layout.unpack_header(ring.data[offset : offset + layout.ALIGN])
+        if found is None or found.position != position:
+            return  # overtaken, or damaged: read() will say it
+        after = offset + layout.ALIGN
+        if found.mask & mask:
+            yield Record(
+                start=position,
+                end=position + found.size,
+                sequence=found.sequence,
+                kind=found.kind,
+                timestamp_ns=found.timestamp_ns,
+                header=bytes(ring.data[after : after + found.header_length]),
+                payload=ring.data[:0],
+                messages=found.messages,
+            )
+        position += found.size
 
 
 def look_at(ring: RingFile, position: int) -> Record | None:

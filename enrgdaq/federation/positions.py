@@ -1,0 +1,78 @@
+"""How far each ring of another node was taken. One small file a node.
+
+A file is written after records are in the mirror ring and before they are acknowledged. What a
+kill leaves in between, the mirror ring itself tells.
+"""
+
+import logging
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from enrgdaq.daq.mirrored import home_of, mirrored_records
+from enrgdaq.daq.store.journal import replace_file
+from enrgdaq.errors import CodecError
+from enrgdaq.transport.ring import RingFile
+
+_SUFFIX: Final = ".positions"
+_LOG = logging.getLogger(__name__)
+
+
+class Positions:
+    """Ends of the last records taken, by node and ring uuid."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = folder
+        self._ends: dict[str, dict[str, int]] = {}
+        self._changed: set[str] = set()
+        for file in sorted(folder.glob(f"*{_SUFFIX}")):
+            self._load(file)
+
+    @property
+    def nodes(self) -> list[str]:
+        """The nodes that anything was ever taken from."""
+        return sorted(self._ends)
+
+    def has(self, node: str, ring_uuid: str, end: int) -> bool:
+        """Whether a record was taken already."""
+        return end <= self._ends.get(node, {}).get(ring_uuid, 0)
+
+    def note(self, node: str, ring_uuid: str, end: int) -> None:
+        """A record is in the mirror ring now."""
+        self._ends.setdefault(node, {})[ring_uuid] = end
+        self._changed.add(node)
+
+    def note_all_in(self, ring: RingFile) -> None:
+        """Everything that a mirror ring still holds was taken."""
+        for said, record in mirrored_records(ring):
+            try:
+                home = home_of(said)
+            except CodecError:
+                continue
+            if not self.has(home.supervisor.supervisor_id, home.ring_uuid, record.end):
+                self.note(home.supervisor.supervisor_id, home.ring_uuid, record.end)
+
+    def keep_only(self, node: str, rings: set[str]) -> None:
+        """Forget rings of a node from which nothing can come any more."""
+        ends = self._ends.setdefault(node, {})
+        for ring_uuid in ends.keys() - rings:
+            del ends[ring_uuid]
+        self._changed.add(node)
+
+    def save(self) -> None:
+        """Write what has changed. Raises ``OSError``; then nothing may be acknowledged."""
+        for node in sorted(self._changed):
+            data = msgspec.json.encode(self._ends[node])
+            replace_file(self._folder / f"{node}{_SUFFIX}", data)
+            self._changed.discard(node)
+
+    def _load(self, file: Path) -> None:
+        try:
+            found = msgspec.json.decode(file.read_bytes(), type=dict[str, int])
+        except (OSError, msgspec.MsgspecError) as error:
+            # After a power cut, say. Stores have watermarks of their own for what comes twice.
+            _LOG.error("%s cannot be read, and is begun anew: %s", file, error)
+            found = {}
+        self._ends[file.name.removesuffix(_SUFFIX)] = found

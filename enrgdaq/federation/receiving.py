@@ -1,0 +1,235 @@
+"""What the hub does with what its spokes say: sessions, order, nothing twice."""
+
+import datetime as dt
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from enrgdaq.daq.mirrored import encode_home, mirror_header
+from enrgdaq.daq.models import LinkFigures
+from enrgdaq.daq.outbox import PassedOn
+from enrgdaq.errors import TransportError
+from enrgdaq.federation import wire
+from enrgdaq.federation.positions import Positions
+from enrgdaq.models import SupervisorInfo
+from enrgdaq.transport.ring import RecordKind
+
+AWAY_SECONDS: Final = 5.0
+"""A spoke that has not said anything for so long is away; it asks every second."""
+
+_MOST_SPOKES: Final = 1_000
+
+HEADER_ROOM: Final = 1_024
+"""What a mirror adds to a record's header at most."""
+
+
+class Spoke(msgspec.Struct):
+    """A node that has opened a session."""
+
+    name: str
+    address: bytes
+    session: str
+    heard_at: float
+    figures: LinkFigures
+    next_number: int = 0
+
+
+class _Taken(msgspec.Struct):
+    """A batch on its way into the mirror ring."""
+
+    spoke: Spoke
+    session: str
+    number: int
+    places: list[tuple[str, int]]
+    records: list[PassedOn]
+    done: int = 0
+
+
+PassOn = Callable[[Sequence[PassedOn]], int]
+Send = Callable[[bytes, wire.FromHub], None]
+
+
+class Receiver:
+    """Takes batches in their order, and acknowledges what is in the mirror ring."""
+
+    def __init__(
+        self,
+        hub: SupervisorInfo,
+        positions: Positions,
+        pass_on: PassOn,
+        send: Send,
+        *,
+        largest_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.spokes: dict[str, Spoke] = {}
+        self._hub = hub
+        self._positions = positions
+        self._pass_on = pass_on
+        self._send = send
+        self._largest = largest_bytes
+        self._clock = clock
+        self._wanted: list[str] = []
+        self._taken: deque[_Taken] = deque()
+        self._figures = {node: _no_figures(node) for node in positions.nodes}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the mirror ring has no room for what was taken: take no more."""
+        return bool(self._taken)
+
+    def want(self, topics: list[str]) -> None:
+        """Tell all spokes what is taken here, if that is news."""
+        if topics != self._wanted:
+            self._wanted = topics
+            for spoke in self.spokes.values():
+                self._send(spoke.address, wire.Wanted(topics=topics))
+
+    def take(
+        self, address: bytes, name: str | None, message: wire.FromSpoke, body: "bytes | memoryview"
+    ) -> None:
+        """Take what a peer says; ``name``: that of its key, ``None`` where none is asked for.
+
+        Raises :class:`TransportError` for what no spoke of ours would say.
+        """
+        if isinstance(message, wire.Open):
+            self._open(address, name, message)
+            return
+        spoke = self._spoke_of(address, message.session)
+        if spoke is None:
+            self._send(address, wire.Again(session=message.session))
+            return
+        spoke.heard_at = self._clock()
+        _show(spoke.figures, "up")
+        if isinstance(message, wire.Close):
+            del self.spokes[spoke.name]
+            _show(spoke.figures, "left")
+        elif isinstance(message, wire.Ping):
+            self._send(address, wire.Pong(session=message.session, number=message.number))
+        elif message.number != spoke.next_number:
+            # Something was lost on the way, as when the endpoint was closed and opened again.
+            del self.spokes[spoke.name]
+            _show(spoke.figures, "away")
+            self._send(address, wire.Again(session=message.session))
+        else:
+            self._taken.append(self._unpack(spoke, message, body))
+            spoke.next_number += 1
+
+    def work(self) -> None:
+        """Write what was taken into the mirror ring, as far as there is room; acknowledge it.
+
+        Raises ``OSError`` when positions cannot be written: then nothing is acknowledged.
+        """
+        finished = []
+        while self._taken:
+            taken = self._taken[0]
+            written = self._pass_on(taken.records[taken.done :])
+            for ring_uuid, end in taken.places[taken.done : taken.done + written]:
+                self._positions.note(taken.spoke.name, ring_uuid, end)
+            taken.done += written
+            if taken.done < len(taken.records):
+                break
+            finished.append(self._taken.popleft())
+        self._positions.save()
+        for taken in finished:
+            ack = wire.Ack(session=taken.session, number=taken.number)
+            self._send(taken.spoke.address, ack)
+
+    def figures(self) -> list[LinkFigures]:
+        """The links, also those to nodes that are away."""
+        now = self._clock()
+        for spoke in self.spokes.values():
+            if now - spoke.heard_at >= AWAY_SECONDS:
+                _show(spoke.figures, "away")
+        return list(self._figures.values())
+
+    def _open(self, address: bytes, name: str | None, message: wire.Open) -> None:
+        node = message.node.supervisor_id
+        if message.version != wire.LINK_VERSION:
+            reason = f"speaks version {wire.LINK_VERSION} of the link, not {message.version}"
+            self._send(address, wire.Refused(reason=reason))
+            return
+        if name is not None and name != node:
+            reason = f"the key {name!r} is not that of a node called {node!r}"
+            self._send(address, wire.Refused(reason=reason))
+            raise TransportError(reason)
+        if node == self._hub.supervisor_id:
+            reason = f"this node is called {node!r} itself; give the other one another name"
+            self._send(address, wire.Refused(reason=reason))
+            return
+        if node not in self._figures and len(self._figures) >= _MOST_SPOKES:
+            self._send(address, wire.Refused(reason=f"{_MOST_SPOKES} nodes are linked already"))
+            return
+        # What of an earlier session is not in the mirror ring yet comes again in this one.
+        self._taken = deque(taken for taken in self._taken if taken.spoke.name != node)
+        figures = self._figures.setdefault(node, _no_figures(node))
+        _show(figures, "up")
+        self.spokes[node] = Spoke(node, address, message.session, self._clock(), figures)
+        self._positions.keep_only(node, set(message.rings))
+        opened = wire.Opened(
+            session=message.session,
+            hub=self._hub,
+            topics=self._wanted,
+            largest_bytes=self._largest,
+        )
+        self._send(address, opened)
+
+    def _spoke_of(self, address: bytes, session: str) -> Spoke | None:
+        for spoke in self.spokes.values():
+            if spoke.address == address and spoke.session == session:
+                return spoke
+        return None
+
+    def _unpack(self, spoke: Spoke, batch: wire.Batch, body: "bytes | memoryview") -> _Taken:
+        length = sum(head.length for head in batch.heads) + sum(r.length for r in batch.records)
+        if length != len(body):
+            raise TransportError(f"a batch of {length} bytes came with {len(body)}")
+        for home in batch.homes:
+            if home.supervisor.supervisor_id != spoke.name:
+                raise TransportError(f"sends what is of {home.supervisor.supervisor_id}")
+        homes = [encode_home(home) for home in batch.homes]
+        rest = memoryview(body)
+        heads = []
+        for head in batch.heads:
+            heads.append((head.topics, bytes(rest[: head.length])))
+            rest = rest[head.length :]
+        taken = _Taken(spoke, spoke.session, batch.number, [], [])
+        for record in batch.records:
+            payload, rest = rest[: record.length], rest[record.length :]
+            if record.home >= len(homes) or record.head >= len(heads):
+                raise TransportError("a record of nowhere")
+            ring_uuid = batch.homes[record.home].ring_uuid
+            if self._positions.has(spoke.name, ring_uuid, record.end):
+                spoke.figures.repeated += 1
+                continue
+            topics, header = heads[record.head]
+            if record.kind is RecordKind.PAD or len(header) + len(payload) > self._largest:
+                raise TransportError("a record that no ring of this node can hold")
+            place = record.start, record.end, record.sequence
+            taken.places.append((ring_uuid, record.end))
+            taken.records.append(
+                PassedOn(
+                    topics=topics,
+                    header=mirror_header(homes[record.home], *place, header),
+                    kind=record.kind,
+                    payload=payload,
+                    timestamp_ns=record.timestamp_ns,
+                    messages=record.messages,
+                )
+            )
+            spoke.figures.messages += record.messages
+            spoke.figures.bytes += record.length
+        return taken
+
+
+def _no_figures(node: str) -> LinkFigures:
+    return LinkFigures(peer=node, is_sender=False, state="away", since=dt.datetime.now(dt.UTC))
+
+
+def _show(figures: LinkFigures, state: Literal["up", "away", "left"]) -> None:
+    if figures.state != state:
+        figures.state = state
+        figures.since = dt.datetime.now(dt.UTC)

@@ -1,0 +1,146 @@
+"""What the two ends of a link say to each other.
+
+msgpack of tagged structs. A :class:`Batch` has a second frame: the headers of its heads, then the
+payloads of its records, one behind the other. The hub acknowledges batches in their order, each
+after its records are in the mirror ring; whoever is in doubt opens a new session, and what was not
+acknowledged comes again.
+"""
+
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from enrgdaq.daq.mirrored import Home
+from enrgdaq.errors import TransportError
+from enrgdaq.models import SupervisorInfo
+from enrgdaq.transport.ring import RecordKind
+
+LINK_VERSION: Final = 1
+MOST_RECORDS: Final = 4_096
+"""In a batch; 200 bytes for each of them fit into its first frame."""
+FIRST_FRAME_BYTES: Final = 4 << 20
+"""The largest first frame, and so the largest message without a second one."""
+
+_Session = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_Topic = Annotated[str, Meta(max_length=300)]
+_Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+_RingUuid = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+
+
+class Open(Struct, frozen=True, kw_only=True, tag="open"):
+    """Spoke: a new session. ``rings``: those that may still come; others are forgotten."""
+
+    version: int
+    session: _Session
+    node: SupervisorInfo
+    rings: Annotated[list[_RingUuid], Meta(max_length=10_000)]
+
+
+class Head(Struct, frozen=True, array_like=True):
+    """What many records have in common: topics, and bytes of the header in the second frame."""
+
+    topics: Annotated[tuple[_Topic, ...], Meta(max_length=100)]
+    length: _Count
+
+
+class SentRecord(Struct, frozen=True, array_like=True):
+    """A record; ``home`` and ``head`` count in the batch's lists, ``length`` is the payload's."""
+
+    home: _Count
+    head: _Count
+    start: _Count
+    end: _Count
+    sequence: _Count
+    kind: RecordKind
+    timestamp_ns: _Count
+    messages: _Count
+    length: _Count
+
+
+class Batch(Struct, frozen=True, kw_only=True, tag="batch"):
+    """Spoke: records in the order of each of their rings."""
+
+    session: _Session
+    number: _Count
+    homes: Annotated[list[Home], Meta(max_length=MOST_RECORDS)]
+    heads: Annotated[list[Head], Meta(max_length=MOST_RECORDS)]
+    records: Annotated[list[SentRecord], Meta(min_length=1, max_length=MOST_RECORDS)]
+
+
+class Ping(Struct, frozen=True, kw_only=True, tag="ping"):
+    """Spoke: are you there?"""
+
+    session: _Session
+    number: _Count
+
+
+class Close(Struct, frozen=True, kw_only=True, tag="close"):
+    """Spoke: the session ends, because this node stops."""
+
+    session: _Session
+
+
+class Opened(Struct, frozen=True, kw_only=True, tag="opened"):
+    """Hub: the session has begun. ``largest_bytes``: of a record with its header."""
+
+    session: _Session
+    hub: SupervisorInfo
+    topics: Annotated[list[_Topic], Meta(max_length=10_000)]
+    largest_bytes: _Count
+
+
+class Wanted(Struct, frozen=True, kw_only=True, tag="wanted"):
+    """Hub: what is taken here, from now on."""
+
+    topics: Annotated[list[_Topic], Meta(max_length=10_000)]
+
+
+class Ack(Struct, frozen=True, kw_only=True, tag="ack"):
+    """Hub: this batch and all before it are in the mirror ring."""
+
+    session: _Session
+    number: _Count
+
+
+class Pong(Struct, frozen=True, kw_only=True, tag="pong"):
+    """Hub: the answer to a ping."""
+
+    session: _Session
+    number: _Count
+
+
+class Again(Struct, frozen=True, kw_only=True, tag="again"):
+    """Hub: this session is not known here; open a new one."""
+
+    session: _Session
+
+
+class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
+    """Hub: no, and why."""
+
+    reason: Annotated[str, Meta(max_length=500)]
+
+
+FromSpoke = Open | Batch | Ping | Close
+FromHub = Opened | Wanted | Ack | Pong | Again | Refused
+Message = TypeVar("Message")
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+SPOKE_DECODER: Final = msgspec.msgpack.Decoder(FromSpoke)
+HUB_DECODER: Final = msgspec.msgpack.Decoder(FromHub)
+
+
+def encode(message: FromSpoke | FromHub) -> bytes:
+    """The first frame of a message."""
+    return _ENCODER.encode(message)
+
+
+def decode(decoder: "msgspec.msgpack.Decoder[Message]", data: bytes | memoryview) -> Message:
+    """A message. Raises :class:`TransportError` for what is none."""
+    if len(data) > FIRST_FRAME_BYTES:
+        raise TransportError(f"{len(data)} bytes are too many for a message of a link")
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise TransportError(f"no message of a link: {error}") from error

@@ -1,0 +1,50 @@
+"""A hub and its spokes, as supervisors of their own on this host."""
+
+from tests.system import remote
+from tests.system.node import Node
+from tests.system.test_lossless import PRODUCER
+
+CSV = 'daq_job_type = "DAQJobStoreCSV"\nflush_interval_seconds = 0.1\n'
+
+
+def federate(node: Node, **settings: object) -> None:
+    """Write ``[federation]`` into the file of a node that is not started yet."""
+    file = node.configs / "supervisor.toml"
+    lines = ["", "[federation]"]
+    for key, value in settings.items():
+        shown = str(value).lower() if isinstance(value, bool) else value
+        lines.append(f'{key} = "{shown}"' if isinstance(value, str) else f"{key} = {shown}")
+    file.write_text(file.read_text() + "\n".join(lines) + "\n")
+
+
+def make_hub(hub: Node, **settings: object) -> int:
+    """Let others link to a node; returns the port of the links."""
+    port = remote.free_port()
+    remote.keys_of(hub).new(hub.id)
+    federate(
+        hub,
+        is_server=True,
+        server_xsub_url=f"tcp://127.0.0.1:{port}",
+        server_xpub_url=f"tcp://127.0.0.1:{remote.free_port()}",
+        **settings,
+    )
+    return port
+
+
+def link(spoke: Node, hub: Node, port: int, **settings: object) -> None:
+    """Link a node to a hub, with the keys that this takes."""
+    own, theirs = remote.keys_of(spoke), remote.keys_of(hub)
+    theirs.allow(own.new(spoke.id), "node")
+    public = theirs.public_file(hub.id)
+    (own.path / public.name).write_bytes(public.read_bytes())
+    federate(spoke, remote_server_xsub_url=f"tcp://127.0.0.1:{port}", **settings)
+
+
+def add_numbers(node: Node, tables: int, *, rows: int = 100, **settings: object) -> None:
+    """A source of numbered rows, each once and in order whatever is killed."""
+    node.add_code("numbered", PRODUCER)
+    lines = ["daq_job_type = 'DAQJobNumbers'", f"tables = {tables}", f"rows = {rows}"]
+    lines += [f"progress = '{node.folder / 'progress'}'"]
+    lines += [f"{key} = {value}" for key, value in settings.items()]
+    lines += ["[store_config.csv]", f"file_path = '{node.id}.csv'"]
+    node.add("numbered", "\n".join(lines))

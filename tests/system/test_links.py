@@ -1,0 +1,153 @@
+"""Data that travel from node to node: each row once, in order, whatever is killed or cut."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.csv as pacsv
+
+from tests.keys.relay import Relay
+from tests.system import links
+from tests.system.node import Node
+
+Make = Callable[[str], Node]
+
+
+def rows_in(path: Path) -> "np.ndarray":
+    """The numbers of the rows in a file; none while it is not there."""
+    if not path.exists() or not path.stat().st_size:
+        return np.arange(0)
+    return pacsv.read_csv(path)["n"].to_numpy()
+
+
+def file_of(hub: Node, spoke: Node) -> Path:
+    return hub.out / f"{spoke.id}.csv"
+
+
+def wait_rows(hub: Node, spoke: Node, rows: int, *, seconds: float = 60.0) -> None:
+    path = file_of(hub, spoke)
+
+    def is_there() -> bool:
+        return path.exists() and path.read_bytes().count(b"\n") > rows
+
+    spoke.wait(is_there, what=f"{rows} rows of {spoke.id}", seconds=seconds)
+    assert np.array_equal(rows_in(path), np.arange(rows))
+
+
+def stop(*nodes: Node) -> None:
+    assert [node.stop() for node in nodes] == [0] * len(nodes)
+
+
+def test_rows_of_a_spoke_are_stored_on_the_hub(nodes: Make) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    port = links.make_hub(hub)
+    hub.add("csv", links.CSV)
+    links.link(spoke, hub, port)
+    links.add_numbers(spoke, 50)
+    hub.start()
+    spoke.start(wait_running=False)
+    wait_rows(hub, spoke, 5_000)
+    stop(spoke, hub)
+
+
+def test_nothing_is_lost_or_doubled_when_either_end_is_killed(nodes: Make) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    port = links.make_hub(hub)
+    hub.add("csv", links.CSV)
+    links.link(spoke, hub, port)
+    links.add_numbers(spoke, 300, per_second=100)
+    hub.start()
+    spoke.start()
+    for node, job in ((hub, "mirror"), (spoke, "uplink"), (hub, "csv"), (hub, "mirror")):
+        before = len(rows_in(file_of(hub, spoke)))
+        node.kill_job(job)
+        spoke.wait(lambda: len(rows_in(file_of(hub, spoke))) > before, what="rows to go on")  # noqa: B023
+    hub.kill_supervisor()
+    hub.start()
+    wait_rows(hub, spoke, 30_000)
+    stop(spoke, hub)
+
+
+def test_a_spoke_spools_while_the_hub_is_away_and_ends_in_order(nodes: Make) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    port = links.make_hub(hub)
+    hub.add("csv", links.CSV)
+    links.link(spoke, hub, port)
+    links.add_numbers(spoke, 100)
+    spoke.start(wait_running=False)
+    spoke.wait_job("uplink", lambda job: job.spool_bytes > 0)
+    spoke.wait_job("numbered", lambda job: job.state == "stopped")
+    condition = spoke.job("uplink").condition
+    assert "nobody listens there" in condition
+    assert spoke.stop() == 0
+    spoke.start(wait_running=False)
+    hub.start()
+    wait_rows(hub, spoke, 10_000)
+    spoke.wait_job("uplink", lambda job: not job.spool_bytes and not job.condition)
+    stop(spoke, hub)
+
+
+def test_a_cut_line_goes_on_where_it_stopped(nodes: Make) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    port = links.make_hub(hub)
+    hub.add("csv", links.CSV)
+    links.add_numbers(spoke, 600, per_second=100)
+    with Relay(port) as relay:
+        links.link(spoke, hub, relay.port)
+        hub.start()
+        spoke.start()
+        for _ in range(3):
+            before = len(rows_in(file_of(hub, spoke)))
+            spoke.wait(lambda: len(rows_in(file_of(hub, spoke))) > before, what="rows")  # noqa: B023
+            relay.cut()
+        wait_rows(hub, spoke, 60_000)
+        assert b"square" not in relay.sent
+        (figures,) = [one for one in hub.snapshot().links if one.peer == spoke.id]
+        assert figures.messages >= 600
+        stop(spoke, hub)
+
+
+def test_only_what_is_wanted_travels_and_what_is_to_stay_stays(nodes: Make) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    port = links.make_hub(hub)
+    hub.add("csv", links.CSV)
+    links.link(spoke, hub, port)
+    spoke.add("csv", links.CSV)
+    spoke.add("raw", "daq_job_type = 'DAQJobStoreRaw'")
+    spoke.add_code("three", THREE)
+    spoke.add("three", "daq_job_type = 'DAQJobThree'")
+    hub.start()
+    spoke.start()
+    hub.wait(lambda: len(rows_in(hub.out / "both.csv")) > 10, what="rows on the hub")
+    spoke.wait(lambda: len(rows_in(spoke.out / "both.csv")) > 10, what="rows on the spoke")
+    spoke.wait(lambda: len(rows_in(spoke.out / "home.csv")) > 10, what="rows that stay")
+    spoke.wait((spoke.out / "raw.bin").exists, what="bytes")
+    assert not (hub.out / "home.csv").exists()
+    assert "store.DAQJobStoreRaw" not in {topic.topic for topic in hub.snapshot().topics}
+    assert spoke.client.job_details("uplink").topics_in == ["store.DAQJobStoreCSV"]
+    stop(spoke, hub)
+
+
+THREE = """
+from enrgdaq.daq.base import DAQJob
+from enrgdaq.daq.store.models import (
+    DAQJobMessageStoreRaw, DAQJobMessageStoreTabular, DAQJobStoreConfig, DAQJobStoreConfigCSV,
+    DAQJobStoreConfigRaw,
+)
+
+class DAQJobThree(DAQJob):
+    def start(self):
+        both = DAQJobStoreConfig(csv=DAQJobStoreConfigCSV(file_path="both.csv"))
+        home = DAQJobStoreConfig(
+            csv=DAQJobStoreConfigCSV(file_path="home.csv"), target_local_supervisor=True
+        )
+        raw = DAQJobStoreConfig(raw=DAQJobStoreConfigRaw(file_path="raw.bin"))
+        n = 0
+        while self.sleep(0.01):
+            for config in (both, home):
+                self.publish(
+                    DAQJobMessageStoreTabular(store_config=config, keys=["n"], data=[[n]])
+                )
+            self.publish(DAQJobMessageStoreRaw(store_config=raw, data=b"bytes"))
+            n += 1
+"""

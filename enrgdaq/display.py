@@ -8,7 +8,14 @@ from typing import Any
 
 import msgspec
 
-from enrgdaq.control.protocol import Event, JobStatus, LinkStatus, RemoteStatus, Snapshot
+from enrgdaq.control.protocol import (
+    Event,
+    JobStatus,
+    LinkStatus,
+    NodeStatus,
+    RemoteStatus,
+    Snapshot,
+)
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.config_check import describe_type, metas_of, struct_in
 from enrgdaq.errors import EnrgdaqError
@@ -27,9 +34,19 @@ def status_text(snapshot: Snapshot) -> str:
         "",
         *table(
             ["JOB", "TYPE", "STATE", "IN/S", "OUT/S", "AGE", "QUEUED", "WAITED", "RST", "LOST"],
-            [_job_cells(job) for job in snapshot.jobs],
+            [
+                *(_job_cells(job.id, job) for job in snapshot.jobs),
+                *(
+                    _job_cells(f"{other.id}/{job.id}", job)
+                    for other in snapshot.nodes
+                    for job in other.jobs
+                ),
+            ],
         ),
     ]
+    if snapshot.nodes:
+        header = ["NODE", "STATE", "HEARD", "JOBS", "MSG/S", "BYTES/S", "DISK FREE", "DROPPED"]
+        lines += ["", *table(header, [_node_cells(other) for other in snapshot.nodes])]
     if snapshot.links:
         header = ["LINK", "STATE", "FOR", "RTT/MS", "MSG/S", "BYTES/S", "BACKLOG", "AGAIN"]
         lines += ["", *table(header, [_link_cells(link, node.now) for link in snapshot.links])]
@@ -62,9 +79,9 @@ def _remote_line(remote: RemoteStatus) -> str:
     )
 
 
-def _job_cells(job: JobStatus) -> list[str]:
+def _job_cells(name: str, job: JobStatus) -> list[str]:
     return [
-        job.id,
+        name,
         job.type,
         f"{job.state}, stale" if job.is_stale else job.state,
         number(job.rate_in),
@@ -74,6 +91,20 @@ def _job_cells(job: JobStatus) -> list[str]:
         duration(job.backpressure_seconds),
         str(job.restarts),
         str(job.lost),
+    ]
+
+
+def _node_cells(node: NodeStatus) -> list[str]:
+    there = node.supervisor
+    return [
+        node.id,
+        node.state if node.state != "up" else there.state,
+        duration(node.age_seconds),
+        f"{there.jobs_running} of {there.jobs_total}",
+        number(there.rate_messages),
+        size(there.rate_bytes),
+        size(there.disk_free_bytes),
+        str(node.dropped),
     ]
 
 

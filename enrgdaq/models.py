@@ -76,6 +76,9 @@ class SupervisorFederationConfig(Struct, kw_only=True, forbid_unknown_fields=Tru
     insecure: Annotated[
         bool, Meta(description="no keys: whoever reaches the ports sends data and reads it")
     ] = False
+    hub_may_command: Annotated[
+        bool, Meta(description="spoke: operators of the hub may restart and change jobs here")
+    ] = True
     when_behind: Annotated[
         Literal["hold", "spool", "skip"],
         Meta(

@@ -19,6 +19,9 @@ UNREADABLE = (MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding a stranger's bytes may raise; the last for arrays in arrays in arrays."""
 
 JobName = Annotated[str, Meta(max_length=128)]
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "PRINT")
+"""Of log lines; the last for what a job printed."""
+
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 FileName = Annotated[str, Meta(max_length=128)]
 FileText = Annotated[str, Meta(max_length=150_000)]
@@ -334,6 +337,22 @@ class LinkStatus(Struct, kw_only=True):
     """Receiver: records that came again after a cut, and were dropped."""
 
 
+class NodeStatus(Struct, kw_only=True):
+    """Another node that this one is the hub of, as it last said."""
+
+    id: str
+    state: str
+    """``up away left``; ``left``: it has stopped in order"""
+    age_seconds: float
+    """Since it was heard."""
+    dropped: int
+    """How often it could not say how it is."""
+    supervisor: SupervisorStatus
+    jobs: list[JobStatus]
+    topics: list[TopicStatus]
+    links: list[LinkStatus]
+
+
 class Snapshot(Struct, tag=True, kw_only=True):
     """Answer to :class:`GetSnapshot`."""
 
@@ -342,6 +361,7 @@ class Snapshot(Struct, tag=True, kw_only=True):
     topics: list[TopicStatus]
     rings: list[RingStatus]
     links: list[LinkStatus] = []
+    nodes: list[NodeStatus] = []
 
 
 class LogLine(Struct, kw_only=True):

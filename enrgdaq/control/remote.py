@@ -20,7 +20,6 @@ _SECONDS: Final = 0.02
 class RemoteControl:
     """The TCP endpoint of a supervisor. ``own``: its key; ``None`` asks nobody for one.
 
-    It closes the gate with itself.
     Raises :class:`ConfigurationError` when the address cannot be had.
     """
 
@@ -33,7 +32,6 @@ class RemoteControl:
         port: int,
         own: SecretKey | None,
     ) -> None:
-        self._gate = gate
         self._door = Door(
             context,
             gate,
@@ -58,8 +56,8 @@ class RemoteControl:
         watch: Callable[["zmq.Socket[bytes]", Callable[[], None]], None],
         handler: Handler,
     ) -> None:
-        """Be part of a loop, which also calls :meth:`look` a few times a second."""
-        watch(self._gate.socket, self._gate.look)
+        """Be part of a loop, which looks after the gate and calls :meth:`look` a few times a
+        second."""
         watch(self._door.monitor, self._door.look)
         # At most so much a turn: supervision goes first, whatever is asked.
         watch(
@@ -69,7 +67,6 @@ class RemoteControl:
 
     def look(self) -> None:
         """Turn out whose key was revoked; never waits."""
-        self._gate.look()
         self._door.look()
 
     def status(self) -> protocol.RemoteStatus:
@@ -85,7 +82,6 @@ class RemoteControl:
     def close(self) -> None:
         """End all connections; idempotent."""
         self._door.close()
-        self._gate.close()
 
     def _asker(
         self, frame: zmq.Frame, caller: protocol.Caller

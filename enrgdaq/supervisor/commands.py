@@ -2,6 +2,9 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
 
 from enrgdaq.control import protocol
 from enrgdaq.control.server import Later
@@ -11,8 +14,10 @@ from enrgdaq.supervisor.audit import AuditTrail
 from enrgdaq.supervisor.changes import Change, Changes
 from enrgdaq.supervisor.fleet import Fleet
 from enrgdaq.supervisor.logs import LogBook
+from enrgdaq.supervisor.network import Network
 from enrgdaq.supervisor.presence import Presence
-from enrgdaq.supervisor.snapshot import Reporter
+from enrgdaq.supervisor.snapshot import Reporter, node_problems
+from enrgdaq.supervisor.spokes import split_name
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,7 +26,8 @@ class Commands:
     """Answers every request; what changes something is audited, refusals too.
 
     ``stop`` stops the supervisor for a reason and says whether it was not stopping already;
-    ``state`` tells the supervisor's own state, ``remote`` that of its TCP endpoint.
+    ``state`` tells the supervisor's own state, ``network`` knows other nodes: a job that is
+    named ``node/job`` is asked about there.
     """
 
     def __init__(
@@ -34,7 +40,7 @@ class Commands:
         *,
         stop: Callable[[str], None],
         state: Callable[[], str],
-        remote: Callable[[], protocol.RemoteStatus | None] = lambda: None,
+        network: Network,
     ) -> None:
         self._fleet = fleet
         self._reporter = reporter
@@ -43,7 +49,7 @@ class Commands:
         self._changes = changes
         self._stop = stop
         self._state = state
-        self._remote = remote
+        self._network = network
         self._presence = Presence()
 
     def answer(
@@ -59,6 +65,8 @@ class Commands:
         try:
             if role != "operator" and type(request) not in protocol.READS:
                 raise ControlError(f"{caller.user} is {role}; only an operator may do this")
+            if (node := _node_of(request)) and not isinstance(request, protocol.GetLogs):
+                return self._forward(node, request, caller)
             if isinstance(request, Change):
                 return self._change(request, caller)
             if type(request) in protocol.COMMANDS:
@@ -66,6 +74,22 @@ class Commands:
             return self._report(request)
         except ControlError as error:
             return self._refuse(request, caller, error)
+
+    def _forward(
+        self, node: str, request: protocol.Request, caller: protocol.Caller
+    ) -> protocol.Answer | Later:
+        """Ask the node whose job it is."""
+        if self._network.spokes is None:
+            raise ControlError(f"no node is called {node!r}: this one is no hub")
+
+        def done(answer: protocol.Answer) -> protocol.Answer:
+            if isinstance(answer, protocol.Refused):
+                return self._refuse(request, caller, ControlError(f"{node}: {answer.reason}"))
+            if isinstance(answer, protocol.Done):
+                return self._done(request, caller, f"{node}: {answer.text}")
+            return answer
+
+        return self._network.spokes.ask(node, _at_home(request), caller, done)
 
     def tick(self) -> None:
         """Notice who has gone without a word."""
@@ -119,7 +143,7 @@ class Commands:
 
     def _report(self, request: protocol.Request) -> protocol.Answer:
         if isinstance(request, protocol.GetLogs):
-            if request.job is not None:
+            if request.job is not None and not _node_of(request):
                 self._fleet.job(request.job)
             lines, missed = self._book.after(
                 request.after, request.limit, job=request.job, level=request.level
@@ -132,8 +156,30 @@ class Commands:
         if isinstance(request, protocol.GetHistory):
             return self._reporter.history(request.topics)
         snapshot = self._reporter.snapshot(self._state(), self._presence.names())
-        snapshot.supervisor.remote = self._remote()
+        snapshot.supervisor.remote = self._network.remote_status()
+        snapshot.nodes = self._network.nodes()
+        snapshot.supervisor.problems += [
+            text for node in snapshot.nodes for text in node_problems(node)
+        ]
         return snapshot
+
+
+def _node_of(request: protocol.Request) -> str:
+    """The node whose jobs a request is about; empty for this one."""
+    names = getattr(request, "jobs", None) or [getattr(request, "job", None) or ""]
+    found = {split_name(name)[0] for name in names}
+    if len(found) > 1:
+        raise ControlError("jobs of several nodes: ask for those of one node at a time")
+    return found.pop()
+
+
+def _at_home(request: protocol.Request) -> protocol.Request:
+    """A request with the names that its jobs have on their own node."""
+    if isinstance(request, protocol.RestartJobs):
+        return protocol.RestartJobs(jobs=[split_name(name)[1] for name in request.jobs])
+    named: Any = request
+    renamed: protocol.Request = replace(named, job=split_name(named.job)[1])
+    return renamed
 
 
 def _subject(request: protocol.Request) -> str:

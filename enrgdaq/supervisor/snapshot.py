@@ -13,6 +13,7 @@ from enrgdaq.control.protocol import (
     JobDetails,
     JobStatus,
     LinkStatus,
+    NodeStatus,
     RingStatus,
     Snapshot,
     SupervisorStatus,
@@ -191,11 +192,11 @@ class Reporter:
     def alarms(self) -> dict[tuple[str, str], str]:
         """What is wrong now, by job and kind of trouble."""
         backlog = self._rings.backlog()
-        return {
-            (job.id, kind): text
-            for job in self._fleet.jobs.values()
-            for kind, text in _problems(self.job(job, backlog)).items()
-        }
+        jobs = [self.job(job, backlog) for job in self._fleet.jobs.values()]
+        found = {(job.id, kind): text for job in jobs for kind, text in _problems(job).items()}
+        for link in self.links(jobs):
+            found |= {(link.job, f"link {link.peer}"): text for text in _link_problems(link)}
+        return found
 
     def _environment_of(self, job: Job) -> list[str]:
         if job.pid is None:
@@ -296,6 +297,21 @@ class Reporter:
         ]
 
 
+def remote_row_of(node: NodeStatus) -> list[Any]:
+    """Another node's row of ``stats_remote.csv``."""
+    heard = dt.datetime.fromtimestamp(time.time() - node.age_seconds, dt.UTC)
+    return [
+        node.id,
+        node.state == "up",
+        format_time(heard),
+        sum(job.messages_in for job in node.jobs),
+        round(sum(job.bytes_in for job in node.jobs) / 1e6, 3),
+        sum(job.messages_out for job in node.jobs),
+        round(sum(job.bytes_out for job in node.jobs) / 1e6, 3),
+        round(node.supervisor.rate_bytes / 1e6, 3),
+    ]
+
+
 _NO_REPORT = DAQJobMessageStatsReport(unique_id="", instance_id=0)
 
 
@@ -322,6 +338,15 @@ def _link_problems(link: LinkStatus) -> list[str]:
     if link.is_sender or link.state != "away":
         return []
     return [f"no link from {link.peer} for {time.time() - link.since:.0f} s"]
+
+
+def node_problems(node: NodeStatus) -> list[str]:
+    """What is wrong with another node."""
+    if node.state == "away":
+        return [f"{node.id} is silent for {node.age_seconds:.0f} s"]
+    if node.state == "left":
+        return []
+    return [f"{node.id}: {text}" for text in node.supervisor.problems]
 
 
 def _free_bytes(folder: str) -> int:

@@ -15,7 +15,7 @@ import msgspec
 import zmq
 
 from enrgdaq.control import protocol
-from enrgdaq.control.remote import RemoteControl
+from enrgdaq.control.node_messages import NodeView
 from enrgdaq.control.server import ControlServer
 from enrgdaq.daq.log_records import LogBatch
 from enrgdaq.daq.models import DAQJobMessageStatsReport
@@ -29,10 +29,8 @@ from enrgdaq.errors import (
     CodecError,
     ConfigurationError,
     NameInUseError,
-    NoKeyError,
     TransportError,
 )
-from enrgdaq.keys import Gate
 from enrgdaq.supervisor.alarms import Alarms
 from enrgdaq.supervisor.audit import AuditTrail
 from enrgdaq.supervisor.broker import BrokerProcess
@@ -40,15 +38,15 @@ from enrgdaq.supervisor.changes import Changes
 from enrgdaq.supervisor.check import JobFacts, check_jobs
 from enrgdaq.supervisor.commands import Commands
 from enrgdaq.supervisor.config import ConfigFolder, read_folder
-from enrgdaq.supervisor.exposure import control_key, keys_of, remote_control
 from enrgdaq.supervisor.fleet import STOP_ORDER, Fleet
 from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.logind import shared_memory_warning
 from enrgdaq.supervisor.logs import BookHandler, LogBook
 from enrgdaq.supervisor.loop import Loop
+from enrgdaq.supervisor.network import Network
 from enrgdaq.supervisor.places import Places, group_of, make_places
 from enrgdaq.supervisor.rings import NodeRings
-from enrgdaq.supervisor.snapshot import Reporter
+from enrgdaq.supervisor.snapshot import Reporter, remote_row_of
 from enrgdaq.supervisor.spawner import Forked, Spawner
 from enrgdaq.supervisor.stats import JobStats, StatsFile
 from enrgdaq.transport import codec, faults
@@ -213,6 +211,7 @@ class Supervisor:
         control = ControlServer(context, self._places.runtime, group_id=group_id)
         self._changes = Changes(folder, self._fleet, self._rings, self._loop, lambda: self._spawner)
         self._alarms = Alarms(self._audit)
+        self._network = Network(context, self._loop, self._config, self._config_path)
         self._commands = Commands(
             self._fleet,
             self._reporter,
@@ -221,10 +220,10 @@ class Supervisor:
             self._changes,
             stop=self.stop,
             state=lambda: "stopping" if self._stop_reason else "running",
-            remote=lambda: self._remote.status() if self._remote else None,
+            network=self._network,
         )
         self._loop.watch(control.socket, lambda: control.answer(self._commands.answer))
-        self._remote = self._open_remote(context)
+        self._network.open(self._commands.answer, self._book, self._publish)
         self._audit.note("supervisor started", text=str(self._config_path.resolve()))
         _LOG.info(
             "supervisor %s starts %d jobs of %s; files go to %s, log to %s",
@@ -241,25 +240,9 @@ class Supervisor:
         finally:
             self._changes.close()
             control.close()
-            if self._remote:
-                self._remote.close()
+            self._network.close()
             self._telemetry_in.close()
             self._telemetry_out.close()
-
-    def _open_remote(self, context: "zmq.Context[zmq.Socket[bytes]]") -> RemoteControl | None:
-        cnc, keys = remote_control(self._config), keys_of(self._config_path, self._config)
-        if cnc is None:
-            return None
-        try:
-            own = control_key(cnc, keys, self._config.supervisor_id)
-        except NoKeyError:
-            # On loopback; warned of when the files were read.
-            return None
-        gate = Gate(context, keys)
-        remote = RemoteControl(context, gate, host=cnc.server_host, port=cnc.server_port, own=own)
-        remote.watch(self._loop.watch, self._commands.answer)
-        _LOG.info("control listens on %s", remote.endpoint)
-        return remote
 
     def _turn_until(self, is_over: Callable[[], bool], deadline: float | None) -> bool:
         """Turn the loop until a condition holds; ``False`` when the deadline came first."""
@@ -271,8 +254,7 @@ class Supervisor:
             self._broker.tend(self._spawner)
             self._fleet.tick()
             self._changes.tick()
-            if self._remote:
-                self._remote.look()
+            self._network.look()
             if now >= self._stats_due:
                 self._stats_due = max(self._stats_due + _STATS_SECONDS, now)
                 self._write_stats()
@@ -367,13 +349,30 @@ class Supervisor:
     def _write_stats(self) -> None:
         rows = self._reporter.job_rows()
         self._stats_file.write(rows)
-        self._remote_file.write([self._reporter.remote_row()])
+        nodes = self._network.nodes()
+        self._remote_file.write([self._reporter.remote_row(), *map(remote_row_of, nodes)])
         message = DAQJobMessageCombinedStats(
             time_ms=time.time_ns() // 1_000_000, keys=list(JOB_COLUMNS), rows=rows
         )
-        topic = Topic.stats_combined(self._places.supervisor_id).encode()
+        encoded = codec.encode(message)
+        self._publish(Topic.stats_combined(self._places.supervisor_id).encode(), encoded)
+        if self._network.hub is not None:
+            self._network.tell_hub(self._view(), encoded)
+
+    def _view(self) -> NodeView:
+        """This node as its hub shows it."""
+        state = "stopping" if self._stop_reason else "running"
+        snapshot = self._reporter.snapshot(state, [])
+        return NodeView(
+            supervisor=snapshot.supervisor,
+            jobs=snapshot.jobs,
+            topics=snapshot.topics,
+            links=snapshot.links,
+        )
+
+    def _publish(self, topic: bytes, body: bytes) -> None:
         if self._telemetry_out.wanted(topic):
-            self._telemetry_out.send(topic, codec.encode(message))
+            self._telemetry_out.send(topic, body)
 
 
 def _allow_many_files() -> None:

@@ -22,6 +22,11 @@ def clean(text: str) -> str:
     return cleaned if len(cleaned) <= LONGEST_LINE else cleaned[:LONGEST_LINE] + " [cut]"
 
 
+def clean_text(text: str) -> str:
+    """Like :func:`clean`, with its lines."""
+    return "\n".join(clean_lines(text)) if "\n" in text else clean(text)
+
+
 def clean_lines(text: str) -> list[str]:
     """Like :func:`clean`, line by line; empty lines at the end are dropped."""
     return [clean(line) for line in text.replace("\r", "\n").rstrip("\n").split("\n")]

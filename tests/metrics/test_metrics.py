@@ -64,6 +64,7 @@ def value(found: dict[str, float], name: str, **labels: str) -> float:
 def test_a_node_in_figures(served: tuple[Node, str]) -> None:
     node, url = served
     node.wait(lambda: node.job("csv").messages_in > 10, what="data")
+    node.wait(lambda: node.job("source").messages_out > 10, what="the source's own report")
     found = scrape(url)
     assert value(found, "enrgdaq_up", supervisor=node.id) == 1
     assert value(found, "enrgdaq_job_messages_out_total", daq_job="source") > 0

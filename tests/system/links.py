@@ -1,5 +1,7 @@
 """A hub and its spokes, as supervisors of their own on this host."""
 
+import tomllib
+
 from tests.system import remote
 from tests.system.node import Node
 from tests.system.test_lossless import PRODUCER
@@ -19,16 +21,22 @@ def federate(node: Node, **settings: object) -> None:
 
 def make_hub(hub: Node, **settings: object) -> int:
     """Let others link to a node; returns the port of the links."""
-    port = remote.free_port()
+    port, nodes_port = remote.free_port(), remote.free_port()
     remote.keys_of(hub).new(hub.id)
     federate(
         hub,
         is_server=True,
         server_xsub_url=f"tcp://127.0.0.1:{port}",
-        server_xpub_url=f"tcp://127.0.0.1:{remote.free_port()}",
+        server_xpub_url=f"tcp://127.0.0.1:{nodes_port}",
         **settings,
     )
     return port
+
+
+def nodes_port_of(hub: Node) -> int:
+    """Where the nodes of a hub say how they are."""
+    links = tomllib.loads((hub.configs / "supervisor.toml").read_text())["federation"]
+    return int(links["server_xpub_url"].rpartition(":")[2])
 
 
 def link(spoke: Node, hub: Node, port: int, **settings: object) -> None:
@@ -37,7 +45,12 @@ def link(spoke: Node, hub: Node, port: int, **settings: object) -> None:
     theirs.allow(own.new(spoke.id), "node")
     public = theirs.public_file(hub.id)
     (own.path / public.name).write_bytes(public.read_bytes())
-    federate(spoke, remote_server_xsub_url=f"tcp://127.0.0.1:{port}", **settings)
+    federate(
+        spoke,
+        remote_server_xsub_url=f"tcp://127.0.0.1:{port}",
+        remote_server_xpub_url=f"tcp://127.0.0.1:{nodes_port_of(hub)}",
+        **settings,
+    )
 
 
 def add_numbers(node: Node, tables: int, *, rows: int = 100, **settings: object) -> None:

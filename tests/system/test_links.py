@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.csv as pacsv
 
 from tests.keys.relay import Relay
-from tests.system import links
+from tests.system import links, remote
 from tests.system.node import Node
 
 Make = Callable[[str], Node]
@@ -102,8 +102,7 @@ def test_a_cut_line_goes_on_where_it_stopped(nodes: Make) -> None:
             relay.cut()
         wait_rows(hub, spoke, 60_000)
         assert b"square" not in relay.sent
-        (figures,) = [one for one in hub.snapshot().links if one.peer == spoke.id]
-        assert figures.messages >= 600
+        hub.wait(lambda: hub.snapshot().links[0].messages == 600, what="all in the figures")
         stop(spoke, hub)
 
 
@@ -125,6 +124,67 @@ def test_only_what_is_wanted_travels_and_what_is_to_stay_stays(nodes: Make) -> N
     assert not (hub.out / "home.csv").exists()
     assert "store.DAQJobStoreRaw" not in {topic.topic for topic in hub.snapshot().topics}
     assert spoke.client.job_details("uplink").topics_in == ["store.DAQJobStoreCSV"]
+    stop(spoke, hub)
+
+
+def test_a_hub_shows_its_nodes_and_commands_them(nodes: Make) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    port = links.make_hub(hub)
+    hub.add("csv", links.CSV)
+    links.link(spoke, hub, port)
+    links.add_numbers(spoke, 1_000_000, per_second=20)
+    hub.start()
+    spoke.start()
+    hub.wait(lambda: hub.snapshot().nodes and hub.snapshot().links, what="the node")
+    (there,) = hub.snapshot().nodes
+    assert (there.id, there.state) == (spoke.id, "up")
+    assert {job.id for job in there.jobs} == {"numbered", "uplink"}
+    name = f"{spoke.id}/numbered"
+    shown = hub.run("status", "--daq-job-config-path", "configs").stdout
+    assert name in shown
+    assert f"from {spoke.id}" in shown
+    done = hub.run("restart", name, "--daq-job-config-path", "configs")
+    assert f"{spoke.id}: restarting numbered" in done.stdout
+    spoke.wait_job("numbered", lambda job: job.restarts == 1)
+    events = [event for event in spoke.client.events().events if event.what == "restart"]
+    assert events[-1].user.endswith("on the hub")
+    wrong = hub.run("restart", f"{spoke.id}/nobody", "--daq-job-config-path", "configs")
+    assert "no job is called 'nobody'" in wrong.stderr
+    assert (
+        "no node is called"
+        in hub.run("stop", "nowhere/x", "--daq-job-config-path", "configs").stderr
+    )
+    assert hub.client.job_details(name).job.id == "numbered"
+    hub.wait(
+        lambda: (
+            any(line.job == name for line in hub.client.logs(job=name).lines)
+            or any(line.job.startswith(spoke.id) for line in hub.client.logs().lines)
+        ),
+        what="log lines of the spoke",
+    )
+    remote_table = (hub.out / "stats_remote.csv").read_text()
+    assert f"{spoke.id},True" in remote_table
+    assert spoke.stop() == 0
+    hub.wait(lambda: hub.snapshot().nodes[0].state == "left", what="the goodbye")
+    hub.wait(lambda: not hub.snapshot().supervisor.problems, what="no problem")
+    stop(hub)
+
+
+def test_a_revoked_node_is_out_and_what_it_takes_waits(nodes: Make) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    port = links.make_hub(hub)
+    hub.add("csv", links.CSV)
+    links.link(spoke, hub, port)
+    links.add_numbers(spoke, 200, per_second=100)
+    hub.start()
+    spoke.start()
+    spoke.wait(lambda: len(rows_in(file_of(hub, spoke))) > 100, what="rows on the hub")
+    public = remote.keys_of(spoke).public_file(spoke.id)
+    remote.keys_of(hub).revoke(spoke.id)
+    spoke.wait_job("uplink", lambda job: "does not let this node's key in" in job.condition)
+    hub.wait(lambda: hub.snapshot().supervisor.problems, what="the hub to miss it")
+    remote.keys_of(hub).allow(public, "node")
+    wait_rows(hub, spoke, 20_000)
     stop(spoke, hub)
 
 

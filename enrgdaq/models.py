@@ -76,6 +76,16 @@ class SupervisorFederationConfig(Struct, kw_only=True, forbid_unknown_fields=Tru
     insecure: Annotated[
         bool, Meta(description="no keys: whoever reaches the ports sends data and reads it")
     ] = False
+    send_to: Annotated[
+        list[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")]],
+        Meta(
+            description="hub: spokes that are sent what their jobs take of the hub and of other"
+            " spokes; while one is away, all that is kept for it"
+        ),
+    ] = field(default_factory=list)
+    receive: Annotated[
+        bool, Meta(description="spoke: take what the hub sends; its send_to must name this node")
+    ] = False
     hub_may_command: Annotated[
         bool, Meta(description="spoke: operators of the hub may restart and change jobs here")
     ] = True

@@ -4,10 +4,17 @@ from urllib.parse import urlsplit
 
 from enrgdaq.errors import ConfigurationError
 
+UPLINK = "uplink"
+MIRROR = "mirror"
 DEFAULT_LINK_PORT = 1639
 DEFAULT_NODES_PORT = 1640
 WANTED_FILE = "wanted.json"
 """What the hub wanted last, in the link's folder: for a start while it is away."""
+
+
+def downlink_name(node: str) -> str:
+    """The hub's job that sends to a node."""
+    return f"downlink.{node}"
 
 
 def host_and_port(url: str, default_port: int) -> tuple[str, int]:

@@ -172,7 +172,7 @@ class HubLine:
             except zmq.Again:
                 break
             try:
-                self._take(wire.decode(wire.HUB_DECODER, data))
+                self._take(wire.decode(wire.RECEIVER_DECODER, data))
             except TransportError as error:
                 raise ServerAwayError(f"{self.endpoint}: {error}") from error
         if self._monitor in ready:
@@ -180,7 +180,7 @@ class HubLine:
             reason = _FAILURES[event].format(name=self._name)
             raise ServerAwayError(f"{self.endpoint}: {reason}")
 
-    def _take(self, message: wire.FromHub) -> None:
+    def _take(self, message: wire.FromReceiver) -> None:
         if isinstance(message, wire.Refused):
             raise ServerAwayError(f"{self.endpoint}: {message.reason}")
         if isinstance(message, wire.Wanted):
@@ -201,7 +201,7 @@ class HubLine:
             self.round_trip_ms = (now - self._pinged[1]) * 1e3
             self._pinged = None
 
-    def _send(self, message: wire.FromSpoke) -> None:
+    def _send(self, message: wire.FromSender) -> None:
         try:
             self._socket.send(wire.encode(message), zmq.NOBLOCK)
         except zmq.Again as error:

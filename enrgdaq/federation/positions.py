@@ -1,4 +1,4 @@
-"""How far each ring of another node was taken. One small file a node.
+"""How far each ring of other nodes was taken. One small file for each node that is its home.
 
 A file is written after records are in the mirror ring and before they are acknowledged. What a
 kill leaves in between, the mirror ring itself tells.
@@ -16,11 +16,12 @@ from enrgdaq.errors import CodecError
 from enrgdaq.transport.ring import RingFile
 
 _SUFFIX: Final = ".positions"
+_FOREIGN_KEPT: Final = 256
 _LOG = logging.getLogger(__name__)
 
 
 class Positions:
-    """Ends of the last records taken, by node and ring uuid."""
+    """Ends of the last records taken, by home node and ring uuid."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -41,7 +42,10 @@ class Positions:
 
     def note(self, node: str, ring_uuid: str, end: int) -> None:
         """A record is in the mirror ring now."""
-        self._ends.setdefault(node, {})[ring_uuid] = end
+        ends = self._ends.setdefault(node, {})
+        # The newest last, so that the oldest are forgotten first.
+        ends.pop(ring_uuid, None)
+        ends[ring_uuid] = end
         self._changed.add(node)
 
     def note_all_in(self, ring: RingFile) -> None:
@@ -51,13 +55,18 @@ class Positions:
                 home = home_of(said)
             except CodecError:
                 continue
-            if not self.has(home.supervisor.supervisor_id, home.ring_uuid, record.end):
-                self.note(home.supervisor.supervisor_id, home.ring_uuid, record.end)
+            node = home.supervisor.supervisor_id
+            if not self.has(node, home.ring_uuid, record.end):
+                self.note(node, home.ring_uuid, record.end)
 
-    def keep_only(self, node: str, rings: set[str]) -> None:
-        """Forget rings of a node from which nothing can come any more."""
+    def forget_rings(self, node: str, known: set[str]) -> None:
+        """Forget rings from which nothing can come any more, all but the newest of them.
+
+        A sender that has just started does not know yet of all that its rings hold.
+        """
         ends = self._ends.setdefault(node, {})
-        for ring_uuid in ends.keys() - rings:
+        foreign = [ring_uuid for ring_uuid in ends if ring_uuid not in known]
+        for ring_uuid in foreign[: max(0, len(foreign) - _FOREIGN_KEPT)]:
             del ends[ring_uuid]
         self._changed.add(node)
 

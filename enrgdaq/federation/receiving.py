@@ -34,6 +34,7 @@ class Spoke(msgspec.Struct):
     session: str
     heard_at: float
     figures: LinkFigures
+    wanted: list[str]
     next_number: int = 0
 
 
@@ -43,13 +44,13 @@ class _Taken(msgspec.Struct):
     spoke: Spoke
     session: str
     number: int
-    places: list[tuple[str, int]]
+    places: list[tuple[str, str, int]]
     records: list[PassedOn]
     done: int = 0
 
 
 PassOn = Callable[[Sequence[PassedOn]], int]
-Send = Callable[[bytes, wire.FromHub], None]
+Send = Callable[[bytes, wire.FromReceiver], None]
 
 
 class Receiver:
@@ -57,39 +58,45 @@ class Receiver:
 
     def __init__(
         self,
-        hub: SupervisorInfo,
+        node: SupervisorInfo,
         positions: Positions,
         pass_on: PassOn,
         send: Send,
         *,
         largest_bytes: int,
+        may_bring: Callable[[str, str], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spokes: dict[str, Spoke] = {}
-        self._hub = hub
+        self._node = node
+        self._may_bring = may_bring
         self._positions = positions
         self._pass_on = pass_on
         self._send = send
         self._largest = largest_bytes
         self._clock = clock
-        self._wanted: list[str] = []
+        self._topics_from: Callable[[str], list[str]] = lambda _: []
         self._taken: deque[_Taken] = deque()
-        self._figures = {node: _no_figures(node) for node in positions.nodes}
+        self._figures = {
+            node: _no_figures(node) for node in positions.nodes if may_bring(node, node)
+        }
 
     @property
     def is_full(self) -> bool:
         """Whether the mirror ring has no room for what was taken: take no more."""
         return bool(self._taken)
 
-    def want(self, topics: list[str]) -> None:
-        """Tell all spokes what is taken here, if that is news."""
-        if topics != self._wanted:
-            self._wanted = topics
-            for spoke in self.spokes.values():
+    def want(self, topics_from: Callable[[str], list[str]]) -> None:
+        """Tell each sender what is taken of it, if that is news."""
+        self._topics_from = topics_from
+        for spoke in self.spokes.values():
+            topics = topics_from(spoke.name)
+            if topics != spoke.wanted:
+                spoke.wanted = topics
                 self._send(spoke.address, wire.Wanted(topics=topics))
 
     def take(
-        self, address: bytes, name: str | None, message: wire.FromSpoke, body: "bytes | memoryview"
+        self, address: bytes, name: str | None, message: wire.FromSender, body: "bytes | memoryview"
     ) -> None:
         """Take what a peer says; ``name``: that of its key, ``None`` where none is asked for.
 
@@ -127,8 +134,8 @@ class Receiver:
         while self._taken:
             taken = self._taken[0]
             written = self._pass_on(taken.records[taken.done :])
-            for ring_uuid, end in taken.places[taken.done : taken.done + written]:
-                self._positions.note(taken.spoke.name, ring_uuid, end)
+            for home, ring_uuid, end in taken.places[taken.done : taken.done + written]:
+                self._positions.note(home, ring_uuid, end)
             taken.done += written
             if taken.done < len(taken.records):
                 break
@@ -156,7 +163,7 @@ class Receiver:
             reason = f"the key {name!r} is not that of a node called {node!r}"
             self._send(address, wire.Refused(reason=reason))
             raise TransportError(reason)
-        if node == self._hub.supervisor_id:
+        if node == self._node.supervisor_id:
             reason = f"this node is called {node!r} itself; give the other one another name"
             self._send(address, wire.Refused(reason=reason))
             return
@@ -167,12 +174,15 @@ class Receiver:
         self._taken = deque(taken for taken in self._taken if taken.spoke.name != node)
         figures = self._figures.setdefault(node, _no_figures(node))
         _show(figures, "up")
-        self.spokes[node] = Spoke(node, address, message.session, self._clock(), figures)
-        self._positions.keep_only(node, set(message.rings))
+        wanted = self._topics_from(node)
+        self.spokes[node] = Spoke(node, address, message.session, self._clock(), figures, wanted)
+        for home in self._positions.nodes:
+            if self._may_bring(node, home):
+                self._positions.forget_rings(home, set(message.rings))
         opened = wire.Opened(
             session=message.session,
-            hub=self._hub,
-            topics=self._wanted,
+            node=self._node,
+            topics=wanted,
             largest_bytes=self._largest,
         )
         self._send(address, opened)
@@ -188,7 +198,7 @@ class Receiver:
         if length != len(body):
             raise TransportError(f"a batch of {length} bytes came with {len(body)}")
         for home in batch.homes:
-            if home.supervisor.supervisor_id != spoke.name:
+            if not self._may_bring(spoke.name, home.supervisor.supervisor_id):
                 raise TransportError(f"sends what is of {home.supervisor.supervisor_id}")
         homes = [encode_home(home) for home in batch.homes]
         rest = memoryview(body)
@@ -201,15 +211,16 @@ class Receiver:
             payload, rest = rest[: record.length], rest[record.length :]
             if record.home >= len(homes) or record.head >= len(heads):
                 raise TransportError("a record of nowhere")
-            ring_uuid = batch.homes[record.home].ring_uuid
-            if self._positions.has(spoke.name, ring_uuid, record.end):
+            home = batch.homes[record.home]
+            node, ring_uuid = home.supervisor.supervisor_id, home.ring_uuid
+            if self._positions.has(node, ring_uuid, record.end):
                 spoke.figures.repeated += 1
                 continue
             topics, header = heads[record.head]
             if record.kind is RecordKind.PAD or len(header) + len(payload) > self._largest:
                 raise TransportError("a record that no ring of this node can hold")
             place = record.start, record.end, record.sequence
-            taken.places.append((ring_uuid, record.end))
+            taken.places.append((node, ring_uuid, record.end))
             taken.records.append(
                 PassedOn(
                     topics=topics,

@@ -42,7 +42,11 @@ _PATIENCE_SECONDS: Final = 1.0
 class DAQJobUplinkConfig(DAQJobServerStoreConfig, kw_only=True):
     """Made from ``[federation]`` of ``supervisor.toml``."""
 
-    server: Annotated[str, Meta(description="the hub's link, tcp://HOST:PORT")]
+    server: Annotated[str, Meta(description="the hub's link, tcp://HOST:PORT, or a socket of it")]
+    not_from: Annotated[
+        str | None,
+        Meta(description="the node to send to, from all others; only from here if unset"),
+    ] = None
     keys_dir: Annotated[str, Meta(description="folder of this node's keys")]
     server_key: Annotated[
         str | None, Meta(description="name of the hub's public key; the only one if unset")
@@ -70,7 +74,10 @@ class DAQJobUplink(DAQJobServerStore[HubLine]):
     allowed_store_config_types: ClassVar[list[type[DAQJobStoreConfigBase]]] = []
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
-        self._endpoint = endpoint(config.server, DEFAULT_LINK_PORT)
+        self._is_local = config.server.startswith("ipc://")
+        self._endpoint = (
+            config.server if self._is_local else endpoint(config.server, DEFAULT_LINK_PORT)
+        )
         super().__init__(config, *args, **kwargs)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._addresses = Addresses()
@@ -89,11 +96,12 @@ class DAQJobUplink(DAQJobServerStore[HubLine]):
         """A session with the hub."""
         keys = KeyFolder(Path(self.config.keys_dir))
         is_secret = not self.config.insecure
-        try:
-            # libzmq would wait for a name that is not known in silence.
-            sockets.getaddrinfo(*host_and_port(self.config.server, DEFAULT_LINK_PORT))
-        except OSError as error:
-            raise ServerAwayError(f"{self._endpoint}: {error.strerror}") from error
+        if not self._is_local:
+            try:
+                # libzmq would wait for a name that is not known in silence.
+                sockets.getaddrinfo(*host_and_port(self.config.server, DEFAULT_LINK_PORT))
+            except OSError as error:
+                raise ServerAwayError(f"{self._endpoint}: {error.strerror}") from error
         return HubLine(
             self._context,
             self._endpoint,
@@ -132,7 +140,15 @@ class DAQJobUplink(DAQJobServerStore[HubLine]):
         return ()
 
     def keep(self, sender: Sender, record: Record, messages: Sequence[DAQJobMessage]) -> None:
-        """Keep a record for the next flush, unless it is to stay here."""
+        """Keep a record for the next flush, unless it is to stay here.
+
+        Nothing goes back to where it came from, and a spoke sends what is its own: in a star no
+        record can go round.
+        """
+        home = sender.home.supervisor.supervisor_id
+        not_from = self.config.not_from
+        if home == not_from or (not_from is None and home != self.supervisor_id):
+            return
         try:
             address = self._addresses.of(record.header)
         except CodecError as error:
@@ -212,7 +228,7 @@ class DAQJobUplink(DAQJobServerStore[HubLine]):
             if is_up and self._spooler is not None and not self._spooler.is_in_use:
                 self.say_working("")
         if line is not None:
-            figures.peer = line.opened.hub.supervisor_id
+            figures.peer = line.opened.node.supervisor_id
         figures.round_trip_ms = line.round_trip_ms if line is not None else None
         self.process.links = [figures]
 

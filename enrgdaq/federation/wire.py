@@ -1,9 +1,9 @@
-"""What the two ends of a link say to each other.
+"""What the two ends of a link say to each other: a sender, and a receiver with a mirror ring.
 
 msgpack of tagged structs. A :class:`Batch` has a second frame: the headers of its heads, then the
-payloads of its records, one behind the other. The hub acknowledges batches in their order, each
-after its records are in the mirror ring; whoever is in doubt opens a new session, and what was not
-acknowledged comes again.
+payloads of its records, one behind the other. The receiver acknowledges batches in their order,
+each after its records are in the mirror ring; whoever is in doubt opens a new session, and what was
+not acknowledged comes again.
 """
 
 from typing import Annotated, Final, TypeVar
@@ -29,7 +29,7 @@ _RingUuid = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 
 
 class Open(Struct, frozen=True, kw_only=True, tag="open"):
-    """Spoke: a new session. ``rings``: those that may still come; others are forgotten."""
+    """Sender: a new session. ``rings``: those that may still come; others are forgotten."""
 
     version: int
     session: _Session
@@ -59,7 +59,7 @@ class SentRecord(Struct, frozen=True, array_like=True):
 
 
 class Batch(Struct, frozen=True, kw_only=True, tag="batch"):
-    """Spoke: records in the order of each of their rings."""
+    """Sender: records in the order of each of their rings."""
 
     session: _Session
     number: _Count
@@ -69,69 +69,80 @@ class Batch(Struct, frozen=True, kw_only=True, tag="batch"):
 
 
 class Ping(Struct, frozen=True, kw_only=True, tag="ping"):
-    """Spoke: are you there?"""
+    """Sender: are you there?"""
 
     session: _Session
     number: _Count
 
 
 class Close(Struct, frozen=True, kw_only=True, tag="close"):
-    """Spoke: the session ends, because this node stops."""
+    """Sender: the session ends, because this node stops."""
 
     session: _Session
+
+
+class Receive(Struct, frozen=True, kw_only=True, tag="receive"):
+    """Spoke, once a second: on this connection I take what other nodes have for me."""
+
+    version: int
+    node: SupervisorInfo
 
 
 class Opened(Struct, frozen=True, kw_only=True, tag="opened"):
-    """Hub: the session has begun. ``largest_bytes``: of a record with its header."""
+    """Receiver: the session has begun. ``largest_bytes``: of a record with its header."""
 
     session: _Session
-    hub: SupervisorInfo
+    node: SupervisorInfo
     topics: Annotated[list[_Topic], Meta(max_length=10_000)]
     largest_bytes: _Count
 
 
 class Wanted(Struct, frozen=True, kw_only=True, tag="wanted"):
-    """Hub: what is taken here, from now on."""
+    """Receiver: what is taken here, from now on."""
 
     topics: Annotated[list[_Topic], Meta(max_length=10_000)]
 
 
 class Ack(Struct, frozen=True, kw_only=True, tag="ack"):
-    """Hub: this batch and all before it are in the mirror ring."""
+    """Receiver: this batch and all before it are in the mirror ring."""
 
     session: _Session
     number: _Count
 
 
 class Pong(Struct, frozen=True, kw_only=True, tag="pong"):
-    """Hub: the answer to a ping."""
+    """Receiver: the answer to a ping."""
 
     session: _Session
     number: _Count
 
 
 class Again(Struct, frozen=True, kw_only=True, tag="again"):
-    """Hub: this session is not known here; open a new one."""
+    """Receiver: this session is not known here; open a new one."""
 
     session: _Session
 
 
 class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
-    """Hub: no, and why."""
+    """Receiver: no, and why."""
 
     reason: Annotated[str, Meta(max_length=500)]
 
 
-FromSpoke = Open | Batch | Ping | Close
-FromHub = Opened | Wanted | Ack | Pong | Again | Refused
+FromSender = Open | Batch | Ping | Close
+FromReceiver = Opened | Wanted | Ack | Pong | Again | Refused
 Message = TypeVar("Message")
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-SPOKE_DECODER: Final = msgspec.msgpack.Decoder(FromSpoke)
-HUB_DECODER: Final = msgspec.msgpack.Decoder(FromHub)
+SENDER_DECODER: Final = msgspec.msgpack.Decoder(FromSender)
+RECEIVER_DECODER: Final = msgspec.msgpack.Decoder(FromReceiver)
+HUB_DECODER: Final = msgspec.msgpack.Decoder(FromSender | Refused)
+"""What a hub sends to a spoke that takes records."""
+SPOKE_DECODER: Final = msgspec.msgpack.Decoder(FromSender | FromReceiver | Receive)
+"""What may come into a hub's port."""
 
 
-def encode(message: FromSpoke | FromHub) -> bytes:
+def encode(message: FromSender | FromReceiver | Receive) -> bytes:
     """The first frame of a message."""
     return _ENCODER.encode(message)
 

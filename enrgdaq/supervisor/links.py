@@ -9,60 +9,69 @@ from typing import Any, Final
 
 import msgspec
 
+from enrgdaq.daq.places import relay_path
 from enrgdaq.daq.spec import ClassRef
 from enrgdaq.daq.topics import Topic
-from enrgdaq.federation.endpoints import WANTED_FILE
+from enrgdaq.federation.endpoints import MIRROR, UPLINK, WANTED_FILE, downlink_name
 from enrgdaq.keys import keys_folder
 from enrgdaq.models import SupervisorConfig
 from enrgdaq.supervisor.exposure import has_mirror
 from enrgdaq.supervisor.places import known_places
 
-UPLINK: Final = "uplink"
-MIRROR: Final = "mirror"
+_FLUSH_SECONDS: Final = 0.05
+
+LinkJob = tuple[ClassRef, dict[str, Any]]
 
 
-def link_jobs(config: SupervisorConfig, config_path: Path) -> dict[str, tuple[ClassRef, Any]]:
+def link_jobs(config: SupervisorConfig, config_path: Path) -> dict[str, LinkJob]:
     """Class and settings of the jobs that ``[federation]`` asks for, by their names."""
     links = config.federation
     if links is None:
         return {}
-    state = known_places(config).state
-    shared = {
+    places = known_places(config)
+    shared: dict[str, Any] = {
         "keys_dir": str(keys_folder(config_path, config.keys_dir)),
         "insecure": links.insecure,
         "verbosity": config.verbosity.value,
     }
-    jobs: dict[str, tuple[ClassRef, Any]] = {}
+    mirror = {**shared, "positions_dir": str(places.state / "positions")}
+    if links.mirror_size_mb is not None:
+        mirror["ring_size_mb"] = links.mirror_size_mb
+    sender = {
+        "when_behind": links.when_behind,
+        "spool_size_mb": links.spool_size_mb,
+        "flush_interval_seconds": _FLUSH_SECONDS,
+    }
+    server = {} if links.server_key is None else {"server_key": links.server_key}
+    jobs: dict[str, LinkJob] = {}
     if has_mirror(config, config_path):
-        mirror: dict[str, Any] = {
-            **shared,
-            "daq_job_type": "DAQJobMirror",
-            "listen": links.server_xsub_url,
-            "positions_dir": str(state / "positions"),
-        }
-        if links.mirror_size_mb is not None:
-            mirror["ring_size_mb"] = links.mirror_size_mb
-        jobs[MIRROR] = ClassRef(name="DAQJobMirror", module="enrgdaq.federation.mirror"), mirror
+        sockets = {node: f"ipc://{relay_path(places.runtime, node)}" for node in links.send_to}
+        listen = {"listen": links.server_xsub_url, "send_to": sockets}
+        jobs[MIRROR] = _job("mirror", "DAQJobMirror", {**mirror, **listen})
+        for node, path in sockets.items():
+            to_node = {**shared, **sender, "server": path, "insecure": True, "not_from": node}
+            name = downlink_name(node)
+            jobs[name] = _sender(places.state / name, to_node)
     if links.remote_server_xsub_url is not None:
-        folder = state / UPLINK
-        uplink: dict[str, Any] = {
-            **shared,
-            "daq_job_type": "DAQJobUplink",
-            "server": links.remote_server_xsub_url,
-            "out_dir": str(folder),
-            "when_behind": links.when_behind,
-            "spool_size_mb": links.spool_size_mb,
-            "flush_interval_seconds": 0.05,
-            "topics_to_subscribe": _wanted_last(folder),
-        }
-        if links.server_key is not None:
-            uplink["server_key"] = links.server_key
-        jobs[UPLINK] = ClassRef(name="DAQJobUplink", module="enrgdaq.federation.uplink"), uplink
+        to_hub = {**shared, **server, "server": links.remote_server_xsub_url}
+        jobs[UPLINK] = _sender(places.state / UPLINK, {**sender, **to_hub})
+        if links.receive:
+            jobs[MIRROR] = _job("receiver", "DAQJobReceiver", {**mirror, **to_hub})
     return jobs
 
 
+def _sender(folder: Path, settings: dict[str, Any]) -> LinkJob:
+    ours = {"out_dir": str(folder), "topics_to_subscribe": _wanted_last(folder)}
+    return _job("uplink", "DAQJobUplink", {**settings, **ours})
+
+
+def _job(module: str, name: str, settings: dict[str, Any]) -> LinkJob:
+    job_class = ClassRef(name=name, module=f"enrgdaq.federation.{module}")
+    return job_class, {**settings, "daq_job_type": name}
+
+
 def _wanted_last(folder: Path) -> list[str]:
-    """What the hub wanted when it was last heard; all that stores take before the first time."""
+    """What the other end wanted last; all that is for stores before it was heard first."""
     try:
         return msgspec.json.decode((folder / WANTED_FILE).read_bytes(), type=list[str])
     except (OSError, msgspec.MsgspecError):

@@ -1,5 +1,6 @@
 """A hub and its spokes, as supervisors of their own on this host."""
 
+import json
 import tomllib
 
 from tests.system import remote
@@ -14,8 +15,7 @@ def federate(node: Node, **settings: object) -> None:
     file = node.configs / "supervisor.toml"
     lines = ["", "[federation]"]
     for key, value in settings.items():
-        shown = str(value).lower() if isinstance(value, bool) else value
-        lines.append(f'{key} = "{shown}"' if isinstance(value, str) else f"{key} = {shown}")
+        lines.append(f"{key} = {json.dumps(value)}")  # TOML writes such values alike
     file.write_text(file.read_text() + "\n".join(lines) + "\n")
 
 

@@ -188,6 +188,28 @@ def test_a_revoked_node_is_out_and_what_it_takes_waits(nodes: Make) -> None:
     stop(spoke, hub)
 
 
+def test_rows_go_from_spoke_to_spoke_once_and_never_back(nodes: Make) -> None:
+    hub, one, two = nodes("hub"), nodes("one"), nodes("two")
+    port = links.make_hub(hub, send_to=[two.id])
+    hub.add("csv", links.CSV)
+    two.add("csv", links.CSV)
+    links.link(one, hub, port)
+    links.link(two, hub, port, receive=True)
+    for node in (one, two, hub):
+        links.add_numbers(node, 300, per_second=100)
+    for node in (hub, two, one):
+        node.start()
+    for node, job in ((hub, "mirror"), (two, "mirror"), (hub, f"downlink.{two.id}")):
+        before = len(rows_in(file_of(two, one)))
+        one.wait(lambda: len(rows_in(file_of(two, one))) > before, what="rows to go on")  # noqa: B023
+        node.kill_job(job)
+    for sender in (one, two, hub):
+        wait_rows(two, sender, 30_000)
+        wait_rows(hub, sender, 30_000)
+    assert {file.name for file in one.out.glob("*.csv")} == {"stats.csv", "stats_remote.csv"}
+    stop(one, two, hub)
+
+
 THREE = """
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.store.models import (

@@ -1,0 +1,182 @@
+"""What hub and spoke have in common where they take the records of other nodes."""
+
+import time
+from abc import abstractmethod
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import zmq
+from msgspec import Meta
+
+from enrgdaq.daq.base import DAQJob
+from enrgdaq.daq.host import ProcessHost
+from enrgdaq.daq.models import DAQJobConfig
+from enrgdaq.daq.places import routes_path
+from enrgdaq.daq.topics import Topic
+from enrgdaq.errors import TransportError
+from enrgdaq.federation import wire
+from enrgdaq.federation.positions import Positions
+from enrgdaq.federation.receiving import HEADER_ROOM, Receiver
+from enrgdaq.transport.ring import RingFile
+from enrgdaq.transport.routes import load_routes
+
+_FULL_MS: Final = 2
+_IDLE_MS: Final = 200
+_TEND_SECONDS: Final = 0.5
+_WARN_SECONDS: Final = 10.0
+_RETRY_SECONDS: Final = 1.0
+_MESSAGES_A_TURN: Final = 64
+_SECONDS_A_TURN: Final = 0.05
+MOST_WAITING: Final = 64
+"""Messages of one peer that wait to be read or sent."""
+
+
+class MirrorConfig(DAQJobConfig, kw_only=True):
+    """Made from ``[federation]`` of ``supervisor.toml``."""
+
+    keys_dir: Annotated[str, Meta(description="folder of this node's keys")]
+    positions_dir: Annotated[str, Meta(description="folder for how far each ring was taken")]
+    insecure: Annotated[bool, Meta(description="no keys")] = False
+
+
+class MirrorJob(DAQJob):
+    """Writes records of other nodes into its ring, each once, and acknowledges them."""
+
+    is_mirror = True
+    config: MirrorConfig
+
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self.rejected = 0
+        """Messages that no peer of ours would send."""
+        self.refused = ""
+        """Why the other node sends nothing, as it says."""
+        self._warn_after = 0.0
+
+    @property
+    def process(self) -> ProcessHost:
+        """The process around this job."""
+        if not isinstance(self._host, ProcessHost):
+            raise TransportError("a link runs in a supervisor's process only")
+        return self._host
+
+    @property
+    @abstractmethod
+    def socket(self) -> "zmq.Socket[bytes]":
+        """Where records come in."""
+
+    @property
+    @abstractmethod
+    def others(self) -> "list[zmq.Socket[bytes]]":
+        """What else wakes the loop."""
+
+    @abstractmethod
+    def take(self, receiver: Receiver) -> bool:
+        """Take one message; whether there was one. Raises :class:`TransportError` for nonsense."""
+
+    @abstractmethod
+    def look(self) -> None:
+        """Called each turn, several times a second."""
+
+    @abstractmethod
+    def topics_from(self, node: str) -> list[str]:
+        """What is taken of a node."""
+
+    @abstractmethod
+    def send(self, address: bytes, message: wire.FromReceiver) -> None:
+        """Send to a sender; what cannot be sent is dropped, and the sender will begin anew."""
+
+    @abstractmethod
+    def may_bring(self, sender: str, home: str) -> bool:
+        """Whether a sender may send what is of a node."""
+
+    def run(self) -> None:
+        """Take what comes until told to stop."""
+        receiver = Receiver(
+            self.process.supervisor,
+            self._positions(),
+            self.process.pass_on,
+            self.send,
+            largest_bytes=self.process.ring.capacity // 2 - HEADER_ROOM,
+            may_bring=self.may_bring,
+        )
+        poller = zmq.Poller()
+        for one in self.others:
+            poller.register(one, zmq.POLLIN)
+        tend_due = 0.0
+        while not self.stopping:
+            self._watchdog.reset()
+            began = time.monotonic()
+            if receiver.is_full:
+                poller.poll(_FULL_MS)
+                self.process.add_waited(time.monotonic() - began)
+            else:
+                poller.register(self.socket, zmq.POLLIN)
+                poller.poll(_IDLE_MS)
+                poller.unregister(self.socket)
+            self.look()
+            if not receiver.is_full:
+                self._take_some(receiver)
+            self._work(receiver)
+            if began >= tend_due:
+                tend_due = began + _TEND_SECONDS
+                receiver.want(self.topics_from)
+                self.process.links = receiver.figures()
+
+    def wanted(self, *, without: str) -> list[str]:
+        """The topics that jobs of this node take and that travel by links."""
+        routes = load_routes(routes_path(self.process.runtime))
+        topics = {
+            topic
+            for consumer in routes.consumers
+            if consumer.name != without
+            for topic in consumer.topics
+        }
+        return sorted(topic for topic in topics if not Topic.is_telemetry(topic))
+
+    def reject(self, who: str, error: Exception) -> None:
+        """Count what no peer of ours would send; say so now and then."""
+        self.rejected += 1
+        now = time.monotonic()
+        if now >= self._warn_after:
+            self._warn_after = now + _WARN_SECONDS
+            self.log.warning(
+                "message of %s dropped: %s (%d since the start)", who, error, self.rejected
+            )
+
+    def _take_some(self, receiver: Receiver) -> None:
+        deadline = time.monotonic() + _SECONDS_A_TURN
+        for _ in range(_MESSAGES_A_TURN):
+            if not self.take(receiver) or time.monotonic() > deadline:
+                return
+
+    def _work(self, receiver: Receiver) -> None:
+        try:
+            receiver.work()
+        except OSError as error:
+            # The senders keep what is not acknowledged; it may take a while to make room.
+            self.set_condition(f"waiting for disk: {error.filename}: {error.strerror}")
+            self.sleep(_RETRY_SECONDS)
+        else:
+            self.set_condition(self.refused)
+
+    def _positions(self) -> Positions:
+        positions = Positions(Path(self.config.positions_dir))
+        own = self.process.ring.path
+        for path in own.parent.glob(f"{self.unique_id}.*{own.suffix}"):
+            ring = RingFile.open(path)
+            if ring.identity.is_mirror and ring.identity.producer == self.unique_id:
+                positions.note_all_in(ring)
+            ring.close()
+        return positions
+
+
+def split_frames(
+    frames: "list[zmq.Frame]", decoder: "msgspec.msgpack.Decoder[wire.Message]"
+) -> "tuple[wire.Message, memoryview | bytes]":
+    """A message and what comes with it. Raises :class:`TransportError` for what is none."""
+    if len(frames) not in (1, 2):
+        raise TransportError(f"{len(frames)} frames are no message of a link")
+    message = wire.decode(decoder, frames[0].buffer)
+    return message, frames[1].buffer if len(frames) == 2 else b""

@@ -1,0 +1,193 @@
+"""Links between nodes against plain TCP: python -m tests.benchmarks.links --help.
+
+Real supervisors on this host. The spoke's producer sends as fast as the link lets it; the hub's
+reader looks at every word. The plain copy sends the same number of bytes a call over the same path,
+in the same run. With --spokes, what many slow spokes cost their hub.
+"""
+
+import argparse
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import own_node
+from tests.system import links
+from tests.system.node import Node, wait_until
+
+_SETTLE_SECONDS = 2.0
+_READER = """\
+daq_job_type = "DAQJobBenchmarkReader"
+result_file = "{result}"
+flush_interval_seconds = 0.05
+"""
+_PRODUCER = """\
+daq_job_type = "DAQJobBenchmark"
+payload_size = {payload}
+lane = "raw"
+hand_in = "many"
+seconds = 100000
+rate = {rate}
+[store_config.memory]
+"""
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
+    parser.add_argument("--payload-bytes", type=int, nargs="+", default=[1_600, 160_000, 1_000_000])
+    parser.add_argument("--delay-ms", type=float, default=10.0, help="of the thin line, one way")
+    parser.add_argument("--mbit", type=float, default=100.0, help="of the thin line, Mbit/s")
+    parser.add_argument("--spokes", type=int, default=0, help="measure so many slow spokes instead")
+    options = parser.parse_args()
+    if options.spokes:
+        measure_spokes(options.spokes, options.seconds)
+        return
+    print(f"{'PATH':<10} {'PAYLOAD':>9} {'KEYS':>5} {'LINK MB/S':>10} {'TCP MB/S':>9} {'RATIO':>6}")
+    for path in ("loopback", "thin line"):
+        line = (options.delay_ms, options.mbit) if path == "thin line" else None
+        for payload in options.payload_bytes:
+            plain = plain_rate(payload, options.seconds, line)
+            for has_keys in (True, False):
+                rate = link_rate(payload, options.seconds, line, has_keys=has_keys)
+                print(
+                    f"{path:<10} {payload:>9} {'CURVE' if has_keys else 'none':>5}"
+                    f" {rate / 1e6:>10.1f} {plain / 1e6:>9.1f} {rate / plain:>6.2f}",
+                    flush=True,
+                )
+
+
+def link_rate(
+    payload: int, seconds: float, line: tuple[float, float] | None, *, has_keys: bool
+) -> float:
+    """Bytes of payload a second through a link."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        hub, spoke = (stack.enter_context(_node(folder, name)) for name in ("hub", "spoke"))
+        port = links.make_hub(hub, insecure=not has_keys)
+        entry = stack.enter_context(_thin_line(port, line)) if line else port
+        hub.add("reader", _READER.format(result=folder / "result.json"))
+        links.link(spoke, hub, entry, insecure=not has_keys, when_behind="hold")
+        spoke.add("producer", _PRODUCER.format(payload=payload, rate=0))
+        hub.start()
+        spoke.start()
+        hub.wait(lambda: hub.snapshot().links, what="the link")
+        time.sleep(_SETTLE_SECONDS)
+        began, first = time.monotonic(), _counted(hub)
+        time.sleep(seconds)
+        rate = (_counted(hub) - first) / (time.monotonic() - began)
+        hub.stop(seconds=60)
+        spoke.stop(seconds=60)
+        result = json.loads((folder / "result.json").read_text())
+        assert result["out_of_order"] == result["corrupted"] == result["duplicated"] == 0, result
+        return rate
+
+
+def measure_spokes(count: int, seconds: float) -> None:
+    """What a hub takes with so many spokes that send a row a second each."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        hub = stack.enter_context(_node(folder, "hub"))
+        port = links.make_hub(hub)
+        hub.add("csv", links.CSV)
+        spokes = [stack.enter_context(_node(folder, f"spoke{n}")) for n in range(count)]
+        hub.start()
+        for spoke in spokes:
+            links.link(spoke, hub, port)
+            links.add_numbers(spoke, 1_000_000, rows=1, per_second=1)
+            file = spoke.configs / "supervisor.toml"
+            file.write_text("ring_buffer_size_mb = 4\n" + file.read_text())
+            spoke.start()
+        wait_until(
+            lambda: sum(link.state == "up" for link in hub.snapshot().links) == count,
+            seconds=60,
+            what="all spokes",
+        )
+        family = hub.family()
+        before, began = _cpu(family), time.monotonic()
+        time.sleep(seconds)
+        share = (_cpu(family) - before) / (time.monotonic() - began)
+        shared = sum(process.memory_full_info().pss for process in family)
+        rows = sum(job.rate_in for job in hub.snapshot().jobs)
+        print(
+            f"{count} spokes, {rows:.0f} msg/s: the hub's {len(family)} processes take"
+            f" {100 * share:.1f} % of a core and {shared / 1e6:.0f} MB"
+        )
+        for spoke in spokes:
+            spoke.stop()
+        hub.stop()
+
+
+def plain_rate(payload: int, seconds: float, line: tuple[float, float] | None) -> float:
+    """Bytes a second that one TCP connection carries, sender and receiver in two processes."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = listening.getsockname()[1]
+        entry = stack.enter_context(_thin_line(port, line)) if line else port
+        sender = subprocess.Popen(
+            [sys.executable, "-c", _SENDER, str(entry), str(payload)], stderr=subprocess.DEVNULL
+        )
+        stack.callback(sender.wait)
+        stack.callback(sender.kill)
+        near, _ = listening.accept()
+        stack.callback(near.close)
+        space = bytearray(1 << 20)
+        until = time.monotonic() + _SETTLE_SECONDS
+        while time.monotonic() < until:
+            near.recv_into(space)
+        total, began = 0, time.monotonic()
+        while time.monotonic() < began + seconds:
+            total += near.recv_into(space)
+        return total / (time.monotonic() - began)
+
+
+_SENDER = """
+import socket, sys
+line = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+data = bytes(int(sys.argv[2]))
+while True:
+    line.sendall(data)
+"""
+
+
+@contextlib.contextmanager
+def _node(folder: Path, name: str) -> Iterator[Node]:
+    (folder / name).mkdir()
+    with own_node(folder / name) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def _thin_line(port: int, line: tuple[float, float]) -> Iterator[int]:
+    command = [sys.executable, str(Path(__file__).with_name("thin_line.py")), str(port)]
+    with subprocess.Popen([*command, *map(str, line)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+        process.kill()
+
+
+def _counted(hub: Node) -> int:
+    """Bytes that came through, as of a report that has just come."""
+    seen = _bytes(hub)
+    wait_until(lambda: _bytes(hub) != seen, what="data", seconds=60)
+    return _bytes(hub)
+
+
+def _bytes(hub: Node) -> int:
+    return sum(link.bytes for link in hub.snapshot().links)
+
+
+def _cpu(family: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in family)
+
+
+if __name__ == "__main__":
+    main()

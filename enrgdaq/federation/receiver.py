@@ -14,8 +14,7 @@ from enrgdaq.federation import wire
 from enrgdaq.federation.endpoints import DEFAULT_LINK_PORT, UPLINK, endpoint
 from enrgdaq.federation.mirroring import MOST_WAITING, MirrorConfig, MirrorJob, split_frames
 from enrgdaq.federation.receiving import Receiver
-from enrgdaq.keys import KeyFolder, secure_client
-from enrgdaq.keys.door import limit_socket
+from enrgdaq.keys import KeyFolder, LastingClient
 
 _HELLO_SECONDS: Final = 1.0
 
@@ -41,23 +40,23 @@ class DAQJobReceiver(MirrorJob):
         with ExitStack() as stack:
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             stack.callback(context.destroy, linger=200)
-            self._socket = context.socket(zmq.DEALER)
-            self._socket.set_hwm(MOST_WAITING)
-            self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5_000)
-            if self.config.insecure:
-                limit_socket(self._socket, largest)
-            else:
-                keys = KeyFolder(Path(self.config.keys_dir))
-                own, server = keys.secret(self.supervisor_id), keys.server(self.config.server_key)
-                secure_client(self._socket, own=own, server=server, largest_bytes=largest)
-            self._socket.connect(endpoint(self.config.server, DEFAULT_LINK_PORT))
+            keys = KeyFolder(Path(self.config.keys_dir))
+            is_secret = not self.config.insecure
+            self._client = LastingClient(
+                context,
+                endpoint(self.config.server, DEFAULT_LINK_PORT),
+                own=keys.secret(self.supervisor_id) if is_secret else None,
+                server=keys.server(self.config.server_key) if is_secret else None,
+                largest_bytes=largest,
+                most_waiting=MOST_WAITING,
+            )
             self._hello_due = 0.0
             self.run()
 
     @property
     def socket(self) -> "zmq.Socket[bytes]":
         """The connection to the hub."""
-        return self._socket
+        return self._client.socket
 
     @property
     def others(self) -> "list[zmq.Socket[bytes]]":
@@ -67,7 +66,7 @@ class DAQJobReceiver(MirrorJob):
     def take(self, receiver: Receiver) -> bool:
         """Take one message of the hub."""
         try:
-            frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            frames = self._client.socket.recv_multipart(zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return False
         try:
@@ -83,6 +82,7 @@ class DAQJobReceiver(MirrorJob):
 
     def look(self) -> None:
         """Say every second that this node takes what there is."""
+        self._client.look()
         now = time.monotonic()
         if now >= self._hello_due:
             self._hello_due = now + _HELLO_SECONDS
@@ -103,4 +103,4 @@ class DAQJobReceiver(MirrorJob):
     def _say(self, message: wire.FromReceiver | wire.Receive) -> None:
         # What cannot be sent now is asked for again.
         with contextlib.suppress(zmq.ZMQError):
-            self._socket.send(wire.encode(message), zmq.NOBLOCK)
+            self._client.socket.send(wire.encode(message), zmq.NOBLOCK)

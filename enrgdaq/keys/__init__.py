@@ -27,10 +27,13 @@ A client::
                   largest_bytes=1 << 24)
     socket.connect("tcp://hub:1639")
 
+One that stays is a :class:`LastingClient`, which also comes back when its key is allowed later.
+
 All files are read again when they change, so `enrgdaq keys allow` and `revoke` act on a running
 server within a second.
 """
 
+from enrgdaq.keys.client import LastingClient
 from enrgdaq.keys.door import Door, secure_client
 from enrgdaq.keys.files import AllowedKey, PublicKey, Role, SecretKey
 from enrgdaq.keys.folder import KeyFolder, keys_folder
@@ -41,6 +44,7 @@ __all__ = [
     "Door",
     "Gate",
     "KeyFolder",
+    "LastingClient",
     "Peer",
     "PublicKey",
     "Role",

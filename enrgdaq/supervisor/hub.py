@@ -9,10 +9,10 @@ from enrgdaq.control import node_messages as nodes
 from enrgdaq.control import protocol
 from enrgdaq.control.server import Handler, Later
 from enrgdaq.errors import ControlError
-from enrgdaq.keys import PublicKey, Role, SecretKey, secure_client
-from enrgdaq.keys.door import limit_socket
+from enrgdaq.keys import LastingClient, PublicKey, Role, SecretKey
 from enrgdaq.models import SupervisorInfo
 from enrgdaq.supervisor.logs import LogBook
+from enrgdaq.supervisor.loop import Loop
 
 _WAITING: Final = 4  # messages; an older one is worth nothing
 _AT_MOST: Final = 10  # requests a turn of the loop
@@ -24,6 +24,7 @@ class HubSession:
     def __init__(
         self,
         context: "zmq.Context[zmq.Socket[bytes]]",
+        loop: Loop,
         endpoint: str,
         node: SupervisorInfo,
         book: LogBook,
@@ -34,30 +35,30 @@ class HubSession:
         role: Role,
     ) -> None:
         """``role``: what those may do here who come by the hub."""
-        self.endpoint = endpoint
         self.dropped = 0
+        self._loop = loop
         self._node = node
         self._book = book
         self._handler = handler
         self._role = role
         self._after = -1
         self._missed = 0
-        self._socket = context.socket(zmq.DEALER)
-        self._socket.linger = 200
-        self._socket.set_hwm(_WAITING)
-        # What was said to a hub that is away must not come as news when it is back.
-        self._socket.setsockopt(zmq.IMMEDIATE, 1)
-        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5_000)
-        if own is not None and server is not None:
-            secure_client(self._socket, own=own, server=server, largest_bytes=nodes.LARGEST)
-        else:
-            limit_socket(self._socket, nodes.LARGEST)
-        self._socket.connect(endpoint)
+        self._client = LastingClient(
+            context,
+            endpoint,
+            own=own,
+            server=server,
+            largest_bytes=nodes.LARGEST,
+            most_waiting=_WAITING,
+        )
+        loop.watch(self._client.socket, self.hear)
 
-    @property
-    def socket(self) -> "zmq.Socket[bytes]":
-        """For the owner's poll set."""
-        return self._socket
+    def look(self) -> None:
+        """See whether the hub refuses this node's key; never waits."""
+        before = self._client.socket
+        if self._client.look():
+            self._loop.forget(before)
+            self._loop.watch(self._client.socket, self.hear)
 
     def tell(self, view: nodes.NodeView, statistics: bytes) -> None:
         """Say how this node is, with what was logged since."""
@@ -80,7 +81,7 @@ class HubSession:
         """Carry out what is asked, at most so much a turn."""
         for _ in range(_AT_MOST):
             try:
-                data = self._socket.recv(zmq.NOBLOCK)
+                data = self._client.socket.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
             try:
@@ -90,9 +91,9 @@ class HubSession:
 
     def close(self) -> None:
         """Say goodbye and end the connection; idempotent."""
-        if not self._socket.closed:
+        if not self._client.socket.closed:
             self._send(nodes.Goodbye())
-            self._socket.close()
+            self._client.close()
 
     def _carry_out(self, asked: nodes.Forwarded) -> None:
         def send(answer: protocol.Answer) -> None:
@@ -109,9 +110,9 @@ class HubSession:
     def _send(self, message: nodes.News | nodes.Goodbye | nodes.Answered) -> bool:
         data = nodes.encode(message)
         try:
-            if len(data) > nodes.LARGEST or self._socket.closed:
+            if len(data) > nodes.LARGEST or self._client.socket.closed:
                 raise zmq.Again
-            self._socket.send(data, zmq.NOBLOCK)
+            self._client.socket.send(data, zmq.NOBLOCK)
         except zmq.ZMQError:
             self.dropped += 1
             return False

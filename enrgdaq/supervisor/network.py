@@ -64,6 +64,8 @@ class Network:
             self._door.look()
         if self.spokes is not None:
             self.spokes.tick()
+        if self.hub is not None:
+            self.hub.look()
 
     def remote_status(self) -> protocol.RemoteStatus | None:
         """The TCP endpoint of the control protocol; ``None`` where there is none."""
@@ -130,6 +132,7 @@ class Network:
         is_secret = not links.insecure
         self.hub = HubSession(
             self._context,
+            self._loop,
             endpoint(links.remote_server_xpub_url, DEFAULT_NODES_PORT),
             self._config.info,
             book,
@@ -138,7 +141,6 @@ class Network:
             server=self._keys.server(links.server_key) if is_secret else None,
             role=role,
         )
-        self._loop.watch(self.hub.socket, self.hub.hear)
 
     def _open_gate(self) -> Gate:
         if self._gate is None:

@@ -182,9 +182,11 @@ def test_a_revoked_node_is_out_and_what_it_takes_waits(nodes: Make) -> None:
     public = remote.keys_of(spoke).public_file(spoke.id)
     remote.keys_of(hub).revoke(spoke.id)
     spoke.wait_job("uplink", lambda job: "does not let this node's key in" in job.condition)
+    hub.wait(lambda: hub.snapshot().nodes[0].state == "away", what="the hub to miss its news")
     hub.wait(lambda: hub.snapshot().supervisor.problems, what="the hub to miss it")
     remote.keys_of(hub).allow(public, "node")
     wait_rows(hub, spoke, 20_000)
+    hub.wait(lambda: hub.snapshot().nodes[0].state == "up", what="the node to be back")
     stop(spoke, hub)
 
 

@@ -72,6 +72,7 @@ class Changes:
             self._begin_reload(change, done)
         else:
             job = self._fleet.job(change.job)
+            _refuse_link(job)
             new = self._same_job(job, _right(job_of(job.file.path, change.text, self._registry())))
             self._begin_check(new, lambda _, facts: self._say_right(job, facts), done)
 
@@ -88,6 +89,7 @@ class Changes:
 
     def _begin_reload(self, change: ReloadJob, done: Done) -> None:
         job = self._fleet.job(change.job)
+        _refuse_link(job)
         _refuse_stopping(job)
         path, registry = job.file.path, self._registry()
         _refuse_changed_meanwhile(path, change.before)
@@ -195,6 +197,14 @@ def _right(read: tuple[JobFile | None, list[Mistake]]) -> JobFile:
 def _refuse_mistakes(mistakes: list[Mistake]) -> None:
     if mistakes:
         raise ControlError("\n".join(str(mistake) for mistake in sorted(mistakes)))
+
+
+def _refuse_link(job: Job) -> None:
+    if job.file.path.name == SUPERVISOR_FILE:
+        raise ControlError(
+            f"{job.id} is made from [federation] of {SUPERVISOR_FILE}: start the supervisor again"
+            " to change it"
+        )
 
 
 def _refuse_stopping(job: Job) -> None:

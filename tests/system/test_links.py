@@ -155,6 +155,8 @@ def test_a_hub_shows_its_nodes_and_commands_them(nodes: Make) -> None:
         in hub.run("stop", "nowhere/x", "--daq-job-config-path", "configs").stderr
     )
     assert hub.client.job_details(name).job.id == "numbered"
+    changed = hub.run("reload", f"{spoke.id}/uplink", "--daq-job-config-path", "configs")
+    assert "is made from [federation] of supervisor.toml" in changed.stderr
     hub.wait(
         lambda: (
             any(line.job == name for line in hub.client.logs(job=name).lines)

@@ -15,6 +15,7 @@ from enrgdaq.transport.broker import HIGH_WATER_MARK
 
 _KEPT: Final = 2_000  # messages kept for a subscriber that is not there yet
 _SETTLING_SECONDS: Final = 1.0  # subscriptions come one by one after the first
+_AWAY_SECONDS: Final = 10.0  # a broker is back after half a second
 
 
 class TelemetryPublisher:
@@ -39,6 +40,12 @@ class TelemetryPublisher:
         self._socket.linger = 300
         # Without this a full queue drops silently; with it the send says so.
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        # The next broker's subscriptions are to be seen too, though they are the same.
+        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._before: frozenset[bytes] = frozenset()
+        self._restore_at = 0.0
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._monitor.linger = 0
         self._socket.connect(endpoint)
 
     @property
@@ -52,6 +59,7 @@ class TelemetryPublisher:
 
     def look_at_subscriptions(self) -> None:
         """Take subscription changes; call when the socket is readable, and now and then."""
+        self._look_at_connection()
         while True:
             try:
                 frame = self._socket.recv(zmq.NOBLOCK)
@@ -90,7 +98,28 @@ class TelemetryPublisher:
 
     def close(self) -> None:
         """Close, giving what is queued 0.3 s to leave; idempotent."""
+        if not self._socket.closed:
+            self._socket.disable_monitor()
+            self._monitor.close()
         self._socket.close()
+
+    def _look_at_connection(self) -> None:
+        """Keep what is sent while the broker is away, for the subscribers of the next one.
+
+        The socket itself would send it to the next broker before those are there.
+        """
+        while self._monitor.poll(0):
+            self._monitor.recv_multipart()
+            self._before = self._before | self._subscriptions
+            self._subscriptions = frozenset()
+            self._restore_at = self._clock() + _AWAY_SECONDS
+            self.version += 1
+        if self._subscriptions:
+            self._before = frozenset()
+        elif self._before and self._clock() >= self._restore_at:
+            # The new subscriptions were taken before the end of the old ones was seen.
+            self._subscriptions, self._before = self._before, frozenset()
+            self.version += 1
 
     def _keep(self, topic: bytes, body: bytes) -> None:
         if len(self._kept) == _KEPT:

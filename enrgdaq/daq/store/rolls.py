@@ -86,13 +86,18 @@ class Facts(msgspec.Struct, kw_only=True):
 
 
 def room_for(pieces: Sequence[Piece], facts: Facts, size: int, limits: Limits) -> int:
-    """How many of the pieces go into a file. An empty one takes at least the first."""
+    """How many of the pieces go into a file. An empty one takes at least the first.
+
+    What came in one record stays together: it has one position, at which a replay is told
+    what the file has.
+    """
     if facts.rows and size >= limits.bytes:
         return 0
     rows = facts.rows
     end_ns = limits.end_ns(facts.first_ns or pieces[0].time_ns)
     for number, piece in enumerate(pieces):
-        if rows and (rows >= limits.rows or piece.time_ns >= end_ns):
+        is_full = rows and (rows >= limits.rows or piece.time_ns >= end_ns)
+        if is_full and (not number or piece.position != pieces[number - 1].position):
             return number
         rows += piece.rows
     return len(pieces)
@@ -118,10 +123,10 @@ class Book(msgspec.Struct, kw_only=True):
     def count(self, unit: str, pieces: Sequence[Piece], known_rings: set[str]) -> None:
         """Messages are in the file now."""
         counted = Journal(watermarks=self.counted.setdefault(unit, {}))
-        for piece in pieces:
-            if not counted.has(piece.position):
-                counted.note(piece.position)
-                self.facts.add(piece)
+        # All before any is noted: several may have come in one record.
+        for piece in [piece for piece in pieces if not counted.has(piece.position)]:
+            counted.note(piece.position)
+            self.facts.add(piece)
         counted.forget_rings(known_rings)
 
     def following(self, in_file: Marks, known_rings: set[str]) -> "Book":

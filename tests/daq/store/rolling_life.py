@@ -53,8 +53,8 @@ class Life:
         job = own(daq_job_type=store.__name__, out_dir=str(folder), finished_read_only=read_only)
         self.store = store(job, host=RecordingHost(kind))
 
-    def put(self, number: int, tag: str | None = None) -> None:
-        """Keep record ``number``, from 1 on."""
+    def put(self, number: int, tag: str | None = None, *, record: int | None = None) -> None:
+        """Keep message ``number``, from 1 on, which came in a record of its own or in another."""
         numbers = list(range(ROWS * (number - 1), ROWS * number))
         common = {"store_config": self.settings, "tag": tag}
         message: Any
@@ -65,7 +65,7 @@ class Life:
             table = pa.table({"n": numbers})
             message = DAQJobMessageStorePyArrow(table=table, **common)  # type: ignore[arg-type]
         message.timestamp = EVENING + dt.timedelta(seconds=number)
-        self.store.position = Position("ring", 64 * number)
+        self.store.position = Position("ring", 64 * (record or number))
         self.store.store(message)
 
     def run(self, first: int = 1, last: int = RECORDS) -> None:

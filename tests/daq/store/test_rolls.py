@@ -16,7 +16,7 @@ from enrgdaq.daq.origins import Origin
 from enrgdaq.daq.store import rolling
 from enrgdaq.daq.store.journal import Position
 from enrgdaq.daq.store.models import DAQJobStoreConfigCSV
-from enrgdaq.daq.store.rolls import Facts, Limits, Piece, limits_of, room_for
+from enrgdaq.daq.store.rolls import Book, Facts, Limits, Piece, limits_of, room_for
 from enrgdaq.daq.store.root.finish import outcome
 from enrgdaq.daq.store.root.roll import closed_at
 from enrgdaq.errors import StoreError
@@ -59,8 +59,9 @@ def joined(parts: Iterable[list[int]]) -> list[int]:
     return [number for part in parts for number in part]
 
 
-def piece(seconds: float, rows: int = 1) -> Piece:
-    return Piece(Position("r", 1), rows, int(seconds * 1e9), Origin())
+def piece(seconds: float, rows: int = 1, end: int = 0) -> Piece:
+    # In a record of its own, unless it says in which.
+    return Piece(Position("r", end or int(seconds * 10)), rows, int(seconds * 1e9), Origin())
 
 
 @pytest.mark.parametrize(
@@ -68,13 +69,16 @@ def piece(seconds: float, rows: int = 1) -> Piece:
     [
         (Limits(), Facts(rows=10**9), 10**15, [piece(1), piece(10**9)], 2),
         (Limits(rows=10), Facts(rows=10), 0, [piece(1)], 0),
-        (Limits(rows=10), Facts(rows=9), 0, [piece(1, 5), piece(1)], 1),
+        (Limits(rows=10), Facts(rows=9), 0, [piece(1, 5), piece(2)], 1),
         (Limits(rows=10), Facts(), 0, [piece(1, 50)], 1),  # no message is split
         (Limits(bytes=100), Facts(rows=1), 100, [piece(1)], 0),
         (Limits(bytes=100), Facts(), 100, [piece(1)], 1),  # it cannot end before it has begun
         (Limits(seconds=60), Facts(), 0, [piece(59), piece(59.9), piece(60)], 2),
         (Limits(seconds=60), Facts(rows=1, first_ns=61 * 10**9), 0, [piece(119), piece(5)], 2),
         (Limits(seconds=60), Facts(rows=1, first_ns=61 * 10**9), 0, [piece(120)], 0),
+        # No record is split.
+        (Limits(rows=2), Facts(), 0, [piece(n, end=8) for n in (1, 2, 3)] + [piece(4, end=9)], 3),
+        (Limits(rows=2), Facts(rows=2), 0, [piece(1, end=8), piece(2, end=8)], 0),
     ],
 )
 def test_room(limits: Limits, facts: Facts, size: int, pieces: list[Piece], room: int) -> None:
@@ -91,6 +95,25 @@ def test_files_end_with_the_message_that_fills_them(kind: str, tmp_path: Path) -
     assert list(found)[:2] == [f"x.{kind}", second]
     assert [len(rows) for rows in found.values()] == [3 * ROWS] * (RECORDS // 3)
     assert joined(found.values()) == ALL
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_messages_of_one_record_stay_in_one_file(kind: str, tmp_path: Path) -> None:
+    life = Life(kind, tmp_path, roll_rows=limit(kind))
+    for number in range(1, RECORDS + 1):
+        life.put(number, record=(number + 4) // 5)
+    life.store.flush()
+    life.free()
+    found = in_each(kind, tmp_path)
+    assert [len(rows) // ROWS for rows in found.values()] == [5, 5, 5, 5, 4]
+    assert joined(found.values()) == ALL
+
+
+def test_every_message_of_a_record_is_counted_once() -> None:
+    book = Book()
+    for _ in range(2):
+        book.count("", [piece(1, end=8), piece(2, end=8), piece(3, end=9)], {"r"})
+    assert book.facts.rows == 3
 
 
 @pytest.mark.parametrize("kind", KINDS)

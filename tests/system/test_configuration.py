@@ -1,10 +1,16 @@
 """Mistakes are found before anything starts."""
 
+import itertools
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import msgspec
+import pytest
+
+from enrgdaq.daq.store.models import DAQJobStoreConfig
 from tests.system.node import Node
 
 STORE = 'daq_job_type = "DAQJobStoreCSV"\n'
@@ -156,6 +162,17 @@ def test_demo_and_examples_are_right() -> None:
         assert done.returncode == 0, done.stderr
     shipped = {path.stem for path in (root / "configs" / "examples").glob("*.toml")}
     assert len(shipped) >= 9
+
+
+@pytest.mark.parametrize("name", ["csv", "hdf5", "mysql", "raw", "redis", "root"])
+def test_settings_in_comments_of_examples_are_right(name: str) -> None:
+    """What a producer's file may hold is shown in the example of its store."""
+    text = (Path(__file__).parents[2] / "configs/examples" / f"store_{name}.toml").read_text()
+    lines = text.partition(f"#   [store_config.{name}]\n")[2].splitlines()
+    shown_lines = itertools.takewhile(lambda line: line.startswith("#   "), lines)
+    section = tomllib.loads("\n".join(line[1:] for line in shown_lines))
+    shown = msgspec.convert({name: section}, DAQJobStoreConfig).backends()[0]
+    assert set(section) == set(shown.__struct_fields__)
 
 
 def test_jobs_of_installed_packages(node: Node) -> None:

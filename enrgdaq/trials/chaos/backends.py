@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from enrgdaq.daq.numbered_rows import COLUMNS, ROW, Rows
+from enrgdaq.daq.store.frames import frame_head, read_frames
 
 FILE_POINTS: Final = (
     "ring.cursor",
@@ -23,10 +24,12 @@ FILE_POINTS: Final = (
     "store.replace",
     "store.recover",
 )
+"""What a store passes that appends to files beside a journal."""
 ROLL_POINTS: Final = ("store.roll", "store.rolled", "store.seal")
 """What a store passes whose files roll."""
 _ROLL_ROWS: Final = 2_000  # several rolls a second
-"""What a store passes that appends to files beside a journal."""
+_ROLL_MESSAGES: Final = 50  # of bytes, the same
+_LARGE_ROLL_ROWS: Final = 20_000  # a roll every second or two: such a file takes time to make
 
 
 @dataclass(frozen=True)
@@ -128,12 +131,9 @@ class CsvBackend(Backend):
         suffix = ".csv.zst" if self._is_compressed(producer) else ".csv"
         found = [
             self._read_one(path, is_compressed=self._is_compressed(producer))
-            for path in (
-                self.out / f"{producer.name}{suffix}",
-                *sorted(self.out.glob(f"{producer.name}.roll*{suffix}")),
-            )
+            for path in _rolls(self.out / f"{producer.name}{suffix}")
         ]
-        rows = np.concatenate([one.rows for one in found])
+        rows = np.concatenate([np.empty(0, ROW), *(one.rows for one in found)])
         return Found(rows, sum(one.scraps for one in found))
 
     @staticmethod
@@ -141,7 +141,7 @@ class CsvBackend(Backend):
         import pyarrow as pa
         import pyarrow.csv as pacsv
 
-        data = path.read_bytes() if path.exists() else b""
+        data = path.read_bytes()
         scraps = 0
         if is_compressed:
             data, scraps = _frames(data)
@@ -172,22 +172,34 @@ class CsvBackend(Backend):
 
 
 class RawBackend(Backend):
-    """Bytes, appended."""
+    """Bytes, appended in frames."""
 
     name = "raw"
     job_type = "DAQJobStoreRaw"
     lanes = ("raw",)
+    points = (*FILE_POINTS, *ROLL_POINTS)
 
     def store_config(self, producer: Producer) -> dict[str, Any]:
         """See :class:`Backend`."""
-        return {"file_path": f"{producer.name}.dat", "overwrite": False}
+        return {
+            "file_path": f"{producer.name}.dat",
+            "overwrite": False,
+            "framing": "length",
+            "roll_rows": _ROLL_MESSAGES,
+        }
 
     def read(self, producer: Producer) -> Found:
         """See :class:`Backend`."""
-        path = self.out / f"{producer.name}.dat"
-        data = path.read_bytes() if path.exists() else b""
-        whole = len(data) // ROW.itemsize * ROW.itemsize
-        return Found(np.frombuffer(data[:whole], ROW), scraps=int(whole != len(data)))
+        scraps = 0
+        parts = [b""]
+        for path in _rolls(self.out / f"{producer.name}.dat"):
+            begin = len(parts)
+            parts += read_frames(path)
+            size = sum(len(frame_head(len(part))) + len(part) for part in parts[begin:])
+            scraps += int(size != path.stat().st_size)
+        odd = [part for part in parts if len(part) % ROW.itemsize]
+        data = b"".join(part for part in parts if len(part) % ROW.itemsize == 0)
+        return Found(np.frombuffer(data, ROW), scraps + len(odd))
 
 
 class HDF5Backend(Backend):
@@ -195,21 +207,25 @@ class HDF5Backend(Backend):
 
     name = "hdf5"
     job_type = "DAQJobStoreHDF5"
-    points = ("ring.cursor", "store.rows", "store.journal")
+    points = ("ring.cursor", "store.rows", "store.journal", "store.replace", *ROLL_POINTS)
 
     def store_config(self, producer: Producer) -> dict[str, Any]:
         """See :class:`Backend`."""
-        return {"file_path": f"{producer.name}.h5", "dataset_name": "rows"}
+        return {
+            "file_path": f"{producer.name}.h5",
+            "dataset_name": "rows",
+            "roll_rows": _LARGE_ROLL_ROWS,
+        }
 
     def read(self, producer: Producer) -> Found:
         """See :class:`Backend`."""
         import h5py
 
-        path = self.out / f"{producer.name}.h5"
-        if not path.exists():
-            return Found(np.empty(0, ROW))
-        with h5py.File(path) as file:
-            return Found(_joined([{name: file["rows"][name][:] for name in COLUMNS}]))
+        parts = []
+        for path in _rolls(self.out / f"{producer.name}.h5"):
+            with h5py.File(path) as file:
+                parts.append({name: file["rows"][name][:] for name in COLUMNS})
+        return Found(_joined(parts))
 
 
 class ROOTBackend(Backend):
@@ -217,7 +233,14 @@ class ROOTBackend(Backend):
 
     name = "root"
     job_type = "DAQJobStoreROOT"
-    points = ("ring.cursor", "store.rows", "store.torn")
+    points = (
+        "ring.cursor",
+        "store.rows",
+        "store.torn",
+        "store.replace",
+        "store.roll",
+        "store.rolled",
+    )
 
     def job_settings(self) -> dict[str, Any]:
         """See :class:`Backend`."""
@@ -234,6 +257,7 @@ class ROOTBackend(Backend):
             "tree_name": "rows",
             "compression_type": "LZ4",
             "compression_level": 1,
+            "roll_rows": _LARGE_ROLL_ROWS,
         }
 
     def read(self, producer: Producer) -> Found:
@@ -246,6 +270,13 @@ class ROOTBackend(Backend):
             with uproot.open(path) as file:
                 parts.append(file["rows"].arrays(COLUMNS, library="np"))
         return Found(_joined(parts))
+
+
+def _rolls(path: Path) -> list[Path]:
+    """A file and its successors, those that are there."""
+    first = [path] if path.exists() else []
+    name, dot, suffix = path.name.partition(".")
+    return first + sorted(path.parent.glob(f"{name}.roll*{dot}{suffix}"))
 
 
 def _number_of(path: Path) -> int:

@@ -9,6 +9,7 @@ import pytest
 import zstandard
 
 from enrgdaq.daq.numbered_rows import COLUMNS, Rows, make_rows
+from enrgdaq.daq.store.frames import frame_head
 from enrgdaq.trials.chaos.backends import CsvBackend, Producer, RawBackend
 
 PLAIN = Producer("p", 1, "arrow")
@@ -53,11 +54,15 @@ def test_csv_with_a_torn_frame(tmp_path: Path) -> None:
 
 
 def test_raw(tmp_path: Path) -> None:
-    (tmp_path / "p.dat").write_bytes(ROWS.tobytes())
+    blobs = [ROWS[:600].tobytes(), ROWS[600:].tobytes()]
+    for name, blob in zip(("p.dat", "p.roll0002.dat"), blobs, strict=True):
+        (tmp_path / name).write_bytes(frame_head(len(blob)) + blob)
     found = RawBackend(tmp_path).read(BYTES)
     np.testing.assert_array_equal(found.rows, ROWS)
     assert found.scraps == 0
-    (tmp_path / "p.dat").write_bytes(ROWS.tobytes()[:-1])
+    (tmp_path / "p.dat").write_bytes(frame_head(len(blobs[0])) + blobs[0][:-1])
+    assert RawBackend(tmp_path).read(BYTES).scraps == 1
+    (tmp_path / "p.dat").write_bytes(frame_head(3) + b"row")
     assert RawBackend(tmp_path).read(BYTES).scraps == 1
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from threading import get_ident
 from types import FrameType, TracebackType
 from typing import Final
 
@@ -38,7 +39,7 @@ class Interrupt:
             signal.pthread_kill(self._main, signal.SIGUSR1)
 
     def __enter__(self) -> None:
-        if threading.get_ident() == self._main:
+        if get_ident() == self._main:
             self._holders += 1
 
     def __exit__(
@@ -47,7 +48,7 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if threading.get_ident() != self._main:
+        if get_ident() != self._main:
             return
         self._holders -= 1
         # A loop that only publishes would hardly ever be met outside of it.

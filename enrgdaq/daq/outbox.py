@@ -101,7 +101,8 @@ class Outbox:
         Raises :class:`DAQJobStopError` when told to stop while it waits for room.
         """
         with self._lock:
-            self._check_no_slot()
+            if self._has_slot:
+                self._check_no_slot()
             try:
                 self._stage(message, self._packer.pack(message), time.time_ns())
             finally:
@@ -233,7 +234,10 @@ class Outbox:
                 return
         payload.fill(space)
         start, sequence = writer.stage(mask, payload.kind, header, now_ns, payload.messages)
-        number_messages(messages, f"{self._uuid}:{sequence}")
+        if len(messages) == 1:
+            messages[0].id = f"{self._uuid}:{sequence}"
+        else:
+            number_messages(messages, f"{self._uuid}:{sequence}")
         self._staged.append((topics, payload, start, sequence))
 
     def _room(

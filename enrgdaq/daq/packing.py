@@ -138,8 +138,15 @@ def are_alike(message: DAQJobMessageStore, other: DAQJobMessageStore) -> bool:
         and message.topics == other.topics
         and _is_plain(message)
         and message.target_local_supervisor == other.target_local_supervisor
-        and getattr(message, "keys", None) == getattr(other, "keys", None)
-        and getattr(message, "units", None) == getattr(other, "units", None)
+        and (not isinstance(message, DAQJobMessageStoreTabular) or _have_columns_of(message, other))
+    )
+
+
+def _have_columns_of(message: DAQJobMessageStoreTabular, other: DAQJobMessageStore) -> bool:
+    return (
+        isinstance(other, DAQJobMessageStoreTabular)
+        and message.keys == other.keys
+        and message.units == other.units
     )
 
 

@@ -71,10 +71,7 @@ def batch_payload(blobs: Sequence[memoryview]) -> Payload:
 
 
 def number_messages(messages: Sequence[DAQJobMessage], record_id: str) -> None:
-    """Give messages the ids that their readers see: the record's, and within a batch a number."""
-    if len(messages) == 1:
-        messages[0].id = record_id
-        return
+    """Give messages of a batch the ids that their readers see: the record's, and a number."""
     for number, message in enumerate(messages):
         message.id = f"{record_id}.{number}"
 

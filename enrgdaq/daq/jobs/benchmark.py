@@ -128,12 +128,12 @@ class DAQJobBenchmark(DAQJob):
         return send
 
     def _send_raw(self) -> Callable[[int], int]:
-        words = make_words(self.config.payload_size)
+        words, store = make_words(self.config.payload_size), self.config.store_config
+        data = words.data
 
         def send(number: int) -> int:
             number_words(words, number)
-            store = self.config.store_config
-            self._put_message_out(DAQJobMessageStoreRaw(store_config=store, data=words.data))
+            self._put_message_out(DAQJobMessageStoreRaw(store_config=store, data=data))
             return 1
 
         return send

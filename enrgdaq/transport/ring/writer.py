@@ -32,6 +32,7 @@ class RingWriter:
         self._words = ring.words
         self._data = ring.data
         self._capacity = ring.capacity
+        self._largest = ring.capacity // 2
         self._head: int = self._words[layout.HEAD]
         self._sequence: int = self._words[layout.SEQUENCE]
         self._limit: int = self._words[layout.TAIL] + self._capacity
@@ -60,7 +61,11 @@ class RingWriter:
         A new ``reserve`` before :meth:`stage` forgets the old.
         Raises :class:`RecordTooLargeError` for what can never fit.
         """
-        size = self.check_size(header_length, payload_length)
+        # layout.record_size() written out, as what follows is: this runs for every message.
+        header_end = layout.ALIGN + ((header_length + 63) & -64)
+        size = header_end + ((payload_length + 63) & -64)
+        if size > self._largest:
+            self.check_size(header_length, payload_length)
         if self._words[layout.ROWS_VERSION] != self._words[layout.ROWS_SEEN]:
             self._look_at_rows()
         head = self._head
@@ -77,13 +82,13 @@ class RingWriter:
         if head + size > self._limit and not self._reclaim(head + size - self._capacity):
             return None
         self._pending = (size, header_length, payload_length)
-        start = offset + layout.ALIGN + layout.aligned(header_length)
+        start = offset + header_end
         return self._data[start : start + payload_length]
 
     def check_size(self, header_length: int, payload_length: int) -> int:
         """Bytes that a record takes. Raises :class:`RecordTooLargeError`."""
         size = layout.record_size(header_length, payload_length)
-        if size > self._capacity // 2:
+        if size > self._largest:
             raise RecordTooLargeError(
                 f"message of {payload_length / 1e6:.1f} MB in ring"
                 f" {self.ring.identity.producer!r} of {self._capacity / 1e6:.1f} MB:"
@@ -170,13 +175,15 @@ class RingWriter:
         timestamp_ns: int,
         messages: int,
     ) -> tuple[int, int]:
-        start, sequence, data = self._head, self._sequence, self._data
+        start, sequence = self._head, self._sequence
         offset = start % self._capacity
-        after = offset + layout.ALIGN
-        data[offset:after] = layout.pack_header(
-            len(header), size, sequence, mask, timestamp_ns, start, payload_length, kind, messages
+        length = len(header)
+        self._data[offset : offset + layout.ALIGN + length] = (
+            layout.pack_header(
+                length, size, sequence, mask, timestamp_ns, start, payload_length, kind, messages
+            )
+            + header
         )
-        data[after : after + len(header)] = header
         self._head = start + size
         self._sequence = sequence + 1
         self._targets |= mask

@@ -136,7 +136,10 @@ def are_alike(message: DAQJobMessageStore, other: DAQJobMessageStore) -> bool:
         and (settings is other.store_config or settings == other.store_config)
         and message.tag == other.tag
         and message.topics == other.topics
-        and _is_plain(message)
+        # _is_plain() written out, for a kind that the other one is of
+        and message.timestamp is None
+        and message.daq_job_info is None
+        and type(message) in _PLAIN_TYPES
         and message.target_local_supervisor == other.target_local_supervisor
         and (not isinstance(message, DAQJobMessageStoreTabular) or _have_columns_of(message, other))
     )

@@ -74,7 +74,7 @@ def bytes_in(message: DAQJobMessageStoreRaw) -> memoryview:
 
 def raw_payload(message: DAQJobMessageStoreRaw) -> Payload:
     """Bytes as they are. Raises :class:`CodecError`."""
-    data = bytes_in(message)
+    data = message.data if type(message.data) is bytes else bytes_in(message)
 
     def fill(space: memoryview) -> None:
         space[:] = data

@@ -75,7 +75,8 @@ class RingWriter:
             # The pad goes alone and first: pad and record together may exceed the capacity.
             if not self._has_room(to_end):
                 return None
-            self._put(to_end, 0, RecordKind.PAD, b"", to_end - layout.ALIGN, 0, 0)
+            self._pending = (to_end, 0, to_end - layout.ALIGN)
+            self.stage(0, RecordKind.PAD, b"", 0, 0)
             self._show()
             faults.hit("ring.pad")
             head, offset = self._head, 0
@@ -110,7 +111,26 @@ class RingWriter:
         self._pending = None
         if len(header) != header_length:
             raise AssertionError("header changed its length between reserve and stage")
-        return self._put(size, mask, kind, header, payload_length, timestamp_ns, messages)
+        start, sequence = self._head, self._sequence
+        offset = start % self._capacity
+        self._data[offset : offset + layout.ALIGN + header_length] = (
+            layout.pack_header(
+                header_length,
+                size,
+                sequence,
+                mask,
+                timestamp_ns,
+                start,
+                payload_length,
+                kind,
+                messages,
+            )
+            + header
+        )
+        self._head = start + size
+        self._sequence = sequence + 1
+        self._targets |= mask
+        return start, sequence
 
     def commit(self) -> list[int]:
         """Make all staged records visible; returns the rows that may have to be rung.
@@ -164,30 +184,6 @@ class RingWriter:
                 found.append((row, cursor_at, from_at, due_at, read_at))
         self._words_of[mask] = found
         return found
-
-    def _put(
-        self,
-        size: int,
-        mask: int,
-        kind: int,
-        header: bytes,
-        payload_length: int,
-        timestamp_ns: int,
-        messages: int,
-    ) -> tuple[int, int]:
-        start, sequence = self._head, self._sequence
-        offset = start % self._capacity
-        length = len(header)
-        self._data[offset : offset + layout.ALIGN + length] = (
-            layout.pack_header(
-                length, size, sequence, mask, timestamp_ns, start, payload_length, kind, messages
-            )
-            + header
-        )
-        self._head = start + size
-        self._sequence = sequence + 1
-        self._targets |= mask
-        return start, sequence
 
     def _has_room(self, size: int) -> bool:
         if self._head + size <= self._limit:

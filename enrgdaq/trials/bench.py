@@ -212,7 +212,12 @@ def _configure(
             },
         )
     if output is not None:
-        settings = {"daq_job_type": output.job_type, "out_dir": str(output.folder)}
+        settings = {
+            "daq_job_type": output.job_type,
+            "out_dir": str(output.folder),
+            # The rows of the last flush wait for so long, in which nothing is written.
+            "flush_interval_seconds": 0.2,
+        }
         node.add("store", settings)
     start_at = time.time() + _SETTLE_SECONDS + 0.2 * len(producers + readers)
     for name in producers:

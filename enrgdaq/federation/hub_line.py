@@ -14,7 +14,7 @@ from enrgdaq.keys import PublicKey, SecretKey, secure_client
 from enrgdaq.keys.door import limit_socket
 from enrgdaq.models import SupervisorInfo
 
-_WINDOW: Final = 16  # batches that wait for their acknowledgement at most
+_WINDOW: Final = 8  # batches that wait for their acknowledgement at most
 _LOOK_MS: Final = 100
 _PING_SECONDS: Final = 1.0
 _LAST_WORDS_MS: Final = 200

@@ -34,7 +34,8 @@ from enrgdaq.federation.hub_line import HubLine, SentBatch
 from enrgdaq.keys import KeyFolder
 from enrgdaq.transport.ring import Record, RecordKind, RingReader
 
-_BATCH_BYTES: Final = 1 << 20
+# With the window of a line this is all that a spoke can make its hub hold in memory.
+_BATCH_BYTES: Final = 1 << 19
 _LOOK_SECONDS: Final = 0.1
 _PATIENCE_SECONDS: Final = 1.0
 
@@ -202,6 +203,11 @@ class DAQJobUplink(DAQJobServerStore[HubLine]):
         if topics is not None:
             self._want(topics)
         self._show(line)
+
+    def say_waiting(self, what: str, reason: str) -> None:
+        """Say it in the figures of the link too."""
+        super().say_waiting(what, reason)
+        self._show(None)
 
     def free(self) -> None:
         """End the session; the hub is told."""

@@ -71,7 +71,11 @@ def serve(port: int, delay: float, rate: float) -> None:
             assert isinstance(ready, socket.socket)
             if ready is listening:
                 near, _ = listening.accept()
-                far = socket.create_connection(("127.0.0.1", port))
+                try:
+                    far = socket.create_connection(("127.0.0.1", port))
+                except ConnectionRefusedError:
+                    near.close()
+                    continue
                 for one, other in ((near, far), (far, near)):
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     directions[one] = Direction(one, other, delay, rate)

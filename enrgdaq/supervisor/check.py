@@ -18,7 +18,6 @@ from enrgdaq.daq.config_check import Mistake, read_config
 from enrgdaq.daq.models import DAQJobConfig
 from enrgdaq.daq.registry import load_class
 from enrgdaq.daq.spec import ClassRef
-from enrgdaq.daq.store.base import DAQJobStore, DAQJobStoreJobConfig
 from enrgdaq.daq.store.models import (
     FILE_BACKENDS,
     STORE_TYPES,
@@ -210,6 +209,9 @@ def _last_words(pipes: Pipes) -> str:
 
 
 def _check_one(request: _Request) -> CheckResult:
+    # In the child only: a supervisor touches no data and is up sooner without pyarrow and numpy.
+    from enrgdaq.daq.store.base import DAQJobStore, DAQJobStoreJobConfig
+
     def wrong(key: str, text: str) -> CheckResult:
         return _mistake(request.file, key, text)
 

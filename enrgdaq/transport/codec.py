@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 
 from enrgdaq.errors import CodecError
 
@@ -87,6 +86,10 @@ def _decoder(message_type: type[T]) -> msgspec.msgpack.Decoder[T]:
 
 
 def _to_plain(value: Any) -> Any:
+    # Here, where numpy is loaded already as a rule: processes that only pass messages on, such as
+    # the supervisor, are up sooner without it.
+    import numpy as np
+
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
@@ -97,6 +100,8 @@ def _to_plain(value: Any) -> Any:
 
 
 def _from_plain(expected: type, value: Any) -> Any:
+    import numpy as np
+
     if expected is np.ndarray:
         return np.asarray(value)
     if expected is dt.timedelta:

@@ -7,6 +7,7 @@ nothing at all in the only column (readers skip empty lines).
 """
 
 import csv
+import functools
 import io
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -23,12 +24,7 @@ from enrgdaq.errors import StoreError
 # megabytes that copy takes a quarter of the store's time.
 _PIECE_BYTES: Final = 256 << 10
 _TEXT: Final = pa.large_string()
-_NOTHING, _QUOTE, _COMMA, _NEWLINE = (pa.scalar(text, _TEXT) for text in ("", '"', ",", "\n"))
-_NEGATIVE_ZEROS: Final = {
-    16: pa.scalar(-(1 << 15), pa.int16()),
-    32: pa.scalar(-(1 << 31), pa.int32()),
-    64: pa.scalar(-(1 << 63), pa.int64()),
-}
+_SAME_BITS: Final = {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}
 _YEAR_1: Final = -62_135_596_800  # s since 1970
 _YEAR_10_000: Final = 253_402_300_800
 _DAY: Final = 86_400  # s
@@ -143,7 +139,7 @@ def _is_plain(table: pa.Table, unmarked: set[str]) -> bool:
             continue
         if field.name in unmarked and column.null_count < len(column):
             return False
-        zero = _NEGATIVE_ZEROS[field.type.bit_width]
+        zero = _negative_zero(field.type.bit_width)
         if any(pc.any(pc.equal(chunk.view(zero.type), zero)).as_py() for chunk in column.chunks):
             return False
     return True
@@ -157,8 +153,8 @@ def _lines(table: pa.Table, unmarked: set[str]) -> memoryview:
             unmarked.discard(name)
             text = _with_a_mark(text)
         texts.append(pc.fill_null(text, '""' if table.num_columns == 1 else ""))
-    rows = pc.binary_join_element_wise(*texts, _COMMA)
-    lines = pc.binary_join_element_wise(rows, _NOTHING, _NEWLINE)
+    rows = pc.binary_join_element_wise(*texts, _constant(","))
+    lines = pc.binary_join_element_wise(rows, _constant(""), _constant("\n"))
     _, offsets, data = lines.buffers()
     return memoryview(data)[: np.frombuffer(offsets, np.int64)[len(lines)]]
 
@@ -167,10 +163,23 @@ def _as_text(values: pa.Array) -> pa.Array:
     texts = values.cast(_TEXT)
     if is_text(values.type):
         texts = pc.replace_substring(texts, '"', '""')
-        return pc.binary_join_element_wise(_QUOTE, texts, _QUOTE, _NOTHING)
+        quote = _constant('"')
+        return pc.binary_join_element_wise(quote, texts, quote, _constant(""))
     if pa.types.is_floating(values.type):
         return pc.if_else(pc.equal(texts, "-0"), pa.scalar("-0.0", _TEXT), texts)
     return texts
+
+
+@functools.cache
+def _constant(text: str) -> pa.Scalar:
+    # Not while this module is imported: pyarrow's first conversion imports pandas, which takes
+    # longer than all else that a start of acquisition waits for.
+    return pa.scalar(text, _TEXT)
+
+
+@functools.cache
+def _negative_zero(bits: int) -> pa.Scalar:
+    return pa.scalar(-(1 << (bits - 1)), _SAME_BITS[bits])
 
 
 def _with_a_mark(texts: pa.Array) -> pa.Array:

@@ -38,7 +38,7 @@ from tui.screens.help import HelpScreen
 from tui.screens.leave import LeaveScreen
 from tui.screens.main import MainScreen
 from tui.screens.stopping import StoppingScreen
-from tui.theme import SIXTEEN, THEMES
+from tui.theme import ALL_THEMES, THEMES, theme_for
 from tui.view import View
 from tui.widgets.keybar import KeyBar
 from tui.widgets.line_view import LineView
@@ -95,7 +95,7 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Begin to ask."""
-        for theme in (*THEMES.values(), SIXTEEN):
+        for theme in ALL_THEMES:
             self.register_theme(theme)
         self.show_theme()
         self.set_class(self.model.symbols.plain or self._has_few_colours, "-plain")
@@ -218,8 +218,7 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def show_theme(self) -> None:
         """Put the chosen colours on."""
-        chosen = THEMES.get(self.model.view.theme, THEMES["dark"])
-        self.theme = SIXTEEN.name if self._has_few_colours else chosen.name
+        self.theme = theme_for(self.model.view.theme, self.console.color_system).name
 
     def on_main_screen_said(self, message: MainScreen.Said) -> None:
         """What came of a key."""

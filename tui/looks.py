@@ -9,7 +9,7 @@ from functools import cache
 from rich.color import Color
 from rich.style import Style
 
-from tui.theme import SIXTEEN, THEMES
+from tui.theme import ALL_THEMES, THEMES
 
 _OF_EVERY_THEME = ("primary", "foreground", "background", "panel", "success", "warning", "error")
 
@@ -96,7 +96,7 @@ def looks(
 
 @cache
 def _colours(theme: str) -> dict[str, str]:
-    known = {one.name: one for one in (*THEMES.values(), SIXTEEN)}
+    known = {one.name: one for one in ALL_THEMES}
     chosen = known.get(theme, THEMES["dark"])
     own = {name: getattr(chosen, name) for name in _OF_EVERY_THEME}
     return {**own, **chosen.variables}

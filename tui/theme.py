@@ -1,4 +1,9 @@
-"""The colours. Calm on dark and on light; only what needs attention is bright."""
+"""The colours. Calm on dark and on light; only what needs attention is bright.
+
+ssh does not say that a terminal has all colours, so most consoles draw with the 256 that every
+``xterm-256color`` or ``screen-256color`` has. Rounded to those, the green of "all well" and the
+grey of the cursor would be one and the same blue-green: these terminals have tables of their own.
+"""
 
 from textual.theme import Theme
 
@@ -63,6 +68,68 @@ THEMES = {
     ),
 }
 
+THEMES_256 = {
+    "dark": Theme(
+        name="enrgdaq-dark-256",
+        primary="#5fafd7",
+        secondary="#5f87af",
+        accent="#5fafd7",
+        foreground="#d0d0d0",
+        background="#121212",
+        surface="#1c1c1c",
+        panel="#262626",
+        success="#5faf5f",
+        warning="#d7af5f",
+        error="#ff5f5f",
+        dark=True,
+        variables={
+            "strong": "#eeeeee",
+            "dim": "#808080",
+            "faint": "#3a3a3a",
+            "title": "#9e9e9e",
+            "graph": "#5f87af",
+            "cursor": "#3a3a3a",
+            "hot": "#005f87",
+            "hot-text": "#ffffff",
+            "found": "#5f5f00",
+            "band-good": "#005f00",
+            "band-info": "#005f87",
+            "band-warn": "#d7af5f",
+            "band-bad": "#af0000",
+        },
+    ),
+    "light": Theme(
+        name="enrgdaq-light-256",
+        primary="#005f87",
+        secondary="#5f87af",
+        accent="#005f87",
+        foreground="#303030",
+        background="#ffffff",
+        surface="#eeeeee",
+        panel="#dadada",
+        success="#005f00",
+        warning="#875f00",
+        error="#af0000",
+        dark=False,
+        variables={
+            "strong": "#000000",
+            "dim": "#6c6c6c",
+            "faint": "#c6c6c6",
+            "title": "#4e4e4e",
+            "graph": "#5f87af",
+            "cursor": "#afd7ff",
+            "hot": "#87afd7",
+            "hot-text": "#000000",
+            "found": "#ffd787",
+            "band-good": "#005f00",
+            "band-info": "#005f87",
+            "band-warn": "#d7af5f",
+            "band-bad": "#af0000",
+        },
+    ),
+}
+"""Of the cube of 6 x 6 x 6, which stay as they are, and greys, which move by a step at most."""
+
 SIXTEEN = Theme(
     name="enrgdaq-sixteen",
     # The very colours of a terminal that has no others: anything else would be rounded to grey.
@@ -94,3 +161,13 @@ SIXTEEN = Theme(
     },
 )
 """Dark, whatever is chosen."""
+
+ALL_THEMES = (*THEMES.values(), *THEMES_256.values(), SIXTEEN)
+
+
+def theme_for(chosen: str, colour_system: str | None) -> Theme:
+    """The theme for a choice of dark or light; ``colour_system`` as Rich calls it."""
+    if colour_system == "standard":
+        return SIXTEEN
+    table = THEMES_256 if colour_system == "256" else THEMES
+    return table.get(chosen, table["dark"])

@@ -46,8 +46,13 @@ from tui.widgets.line_view import LineView
 W = TypeVar("W", bound=Widget)
 
 TICK_SECONDS = 0.5
-WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (110, "-medium"), (140, "-wide")]
-HEIGHTS: list[tuple[int, str]] | None = [(0, "-short"), (34, "-tall")]
+WIDTHS: list[tuple[int, str]] | None = [
+    (0, "-thin"),
+    (56, "-narrow"),
+    (110, "-medium"),
+    (140, "-wide"),
+]
+HEIGHTS: list[tuple[int, str]] | None = [(0, "-flat"), (12, "-low"), (20, "-short"), (34, "-tall")]
 
 
 class ConsoleApp(App[Outcome], inherit_bindings=False):

@@ -49,16 +49,12 @@ class DetailsScreen(Screen[None]):
         details = self._model.details
         job = self._model.job(self.job)
         if details is not None and details.job.id == self.job:
-            content = (
-                _of_job(job or details.job)
-                + _of_past(details)
-                + self._of_rings()
-                + _of_file(details)
-            )
-        else:
-            content = _of_job(job) if job else [Line([Span(" no such job", "bad")])]
-            if self._model.details_error:
-                content += [Line(), Line([Span(f" {self._model.details_error}", "bad")])]
+            content = _of_job(job or details.job) + _of_past(details) + self._of_rings()
+            self._page.show(content, beside=_of_file(details))
+            return
+        content = _of_job(job) if job else [Line([Span(" no such job", "bad")])]
+        if self._model.details_error:
+            content += [Line(), Line([Span(f" {self._model.details_error}", "bad")])]
         self._page.show(content)
 
     def _of_rings(self) -> list[Line]:

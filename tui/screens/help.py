@@ -55,7 +55,11 @@ class HelpScreen(Screen[None]):
     def on_mount(self) -> None:
         """The text never changes."""
         page = self.query_one(Page)
-        page.show(help_text(readonly=self._model.readonly))
+        text = help_text(readonly=self._model.readonly)
+        # Between two groups, as near to the middle as can be.
+        blanks = [index for index, line in enumerate(text) if not line.spans]
+        middle = min(blanks, key=lambda index: abs(index - len(text) // 2))
+        page.show(text[:middle], beside=text[middle:])
         page.focus()
 
     def action_back(self) -> None:

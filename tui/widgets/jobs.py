@@ -59,6 +59,13 @@ class JobTable(CursorLines):
             name = f"{name.strip()} (problems first)"
         return " " + job_cells.headings(self._table, name, view, symbols)
 
+    @property
+    def nothing(self) -> str:
+        """Why there is no job to be seen."""
+        if self.model.snapshot is None:
+            return ""
+        return f"none of {len(self.model.jobs)} jobs has this; esc shows them all"
+
     def row(self, index: int, width: int) -> list[Span]:
         """One job, or a group of them."""
         row, view, symbols = self._rows[index], self.model.view, self.model.symbols

@@ -66,6 +66,14 @@ class LogPane(ScrollLines):
         """The path has this place."""
         return ""
 
+    @property
+    def nothing(self) -> str:
+        """Why there is no line to be seen."""
+        wish, snapshot = self.model.wish, self.model.snapshot
+        if snapshot is None or (not wish.job and wish.level == LEVELS[0]):
+            return ""
+        return "no such line among the newest; the file has all"
+
     def count(self) -> int:
         """Lines kept."""
         return len(self.model.lines)

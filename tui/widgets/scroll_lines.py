@@ -32,6 +32,11 @@ class ScrollLines(LineView, can_focus=True):
         """One line of the body."""
         raise NotImplementedError
 
+    @property
+    def nothing(self) -> str:
+        """What is said in place of a body without lines."""
+        return ""
+
     def lines(self, width: int, height: int) -> list[Line]:
         """Title and the visible part of the body."""
         self.prepare(width)
@@ -41,7 +46,10 @@ class ScrollLines(LineView, can_focus=True):
         """The lines, once all is prepared."""
         self.top = max(0, min(self.top, self.count() - (height - 1)))
         shown = range(self.top, min(self.count(), self.top + height - 1))
-        return [self._title_line(width), *(self.body(index, width) for index in shown)]
+        lines = [self.body(index, width) for index in shown]
+        if not lines and self.nothing:
+            lines = [Line([Span(f"  {self.nothing}", "dim")])]
+        return [self._title_line(width), *lines]
 
     def action_move(self, by: int) -> None:
         """One line up or down."""

@@ -5,7 +5,7 @@ from tui import formats
 from tui.commands import Scope, bindings
 from tui.model import Model
 from tui.widgets.fitting import fit, fit_end
-from tui.widgets.line_view import Span
+from tui.widgets.line_view import Line, Span
 from tui.widgets.scroll_lines import CursorLines
 
 FIGURES = 16  # cells of the two rates
@@ -37,6 +37,13 @@ class TopicList(CursorLines):
         name = f" topics /{wanted}" if wanted else f" topics {self.where}"
         return fit(name, max(0, width - FIGURES), self.model.symbols.cut) + "  msg/s     B/s "
 
+    @property
+    def nothing(self) -> str:
+        """Why there is no topic to be seen."""
+        if self.model.snapshot is None:
+            return ""
+        return f"none of {len(self.model.topics)} topics has this; esc shows all"
+
     def row(self, index: int, width: int) -> list[Span]:
         """Name, messages and bytes per second; topics that are compared have a mark."""
         key, symbols = self._keys[index], self.model.symbols
@@ -60,3 +67,7 @@ class TopicList(CursorLines):
         view.compared = others if self.key in view.compared else [*others, self.key]
         self.redraw()
         self.post_message(self.Chosen(self, self.key))
+
+    def _title_line(self, width: int) -> Line:
+        # Where in the list we are stands beside "topics", not over the headings.
+        return Line([Span(fit(self.title(width), width, self.model.symbols.cut), self._title_look)])

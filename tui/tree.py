@@ -65,7 +65,7 @@ def rows(jobs: list[JobStatus], view: View, node: str = "") -> list[Row]:
         if not (view.is_attentive and problems_of(job)):
             groups.setdefault(job.kind, []).append(job)
     depth = 1 if node else 0
-    lines = [Row(NODE, 0, node, jobs=shown)] if node else []
+    lines = [Row(NODE, 0, node, jobs=shown)] if node and shown else []
     for kind, members in groups.items():
         if not members:
             continue

@@ -39,6 +39,7 @@ from tui.screens.leave import LeaveScreen
 from tui.screens.main import MainScreen
 from tui.screens.stopping import StoppingScreen
 from tui.theme import ALL_THEMES, THEMES, theme_for
+from tui.tree import group_of
 from tui.view import View
 from tui.widgets.keybar import KeyBar
 from tui.widgets.line_view import LineView
@@ -157,7 +158,7 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
     def action_restart_group(self) -> None:
         """First key of a restart of all jobs of a kind."""
         snapshot, job = self.model.snapshot, self._chosen_job()
-        kind = job.kind if job is not None else self._main.jobs.chosen_kind
+        kind = group_of(job) if job is not None else self._main.jobs.chosen_kind
         if snapshot is not None and kind and self._may_command(kind):
             self._confirm(plan_group(kind, snapshot))
 

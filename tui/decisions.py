@@ -5,7 +5,7 @@ from enum import Enum
 
 from enrgdaq.control.protocol import JobStatus, RingStatus, Snapshot
 from tui.formats import number, size
-from tui.tree import KINDS
+from tui.tree import KINDS, OF_NODE, group_of, node_of
 
 CONFIRM_SECONDS = 3.0
 
@@ -84,14 +84,18 @@ def plan(intent: Intent, job: JobStatus, snapshot: Snapshot) -> Plan | str:
     )
 
 
-def plan_group(kind: str, snapshot: Snapshot) -> Plan | str:
-    """A restart of all jobs of a kind, or the reason why it makes no sense.
+def plan_group(group_name: str, snapshot: Snapshot) -> Plan | str:
+    """A restart of all jobs of a kind on one node, or the reason why it makes no sense.
 
     What somebody has stopped stays stopped.
     """
     if snapshot.supervisor.state == "stopping":
         return "acquisition is being stopped"
-    group = [one for one in snapshot.jobs if one.kind == kind and one.state != "stopped"]
+    kind = group_name.rpartition(OF_NODE)[2]
+    if not kind:
+        return "go to a kind of jobs of this node, or to one job"
+    same = (one for one in snapshot.jobs if group_of(one) == group_name)
+    group = [one for one in same if one.state != "stopped"]
     if not group:
         return f"no {kind} runs"
     for one in group:
@@ -101,12 +105,16 @@ def plan_group(kind: str, snapshot: Snapshot) -> Plan | str:
     taken, given = sum(one.rate_in for one in group), sum(one.rate_out for one in group)
     return Plan(
         order=Order.RESTART_GROUP,
-        job=kind,
+        job=group_name,
         processes=tuple((one.id, one.pid) for one in group),
-        question=f"Restart all {len(group)} {KINDS.get(kind, kind)}?",
+        question=f"Restart all {len(group)} {KINDS.get(kind, kind)}{_where(group_name)}?",
         facts=(f"they take {number(taken)} and give {number(given)} msg/s",),
         consequence=f"{names}. {_MEANWHILE.get(kind, '')}",
     )
+
+
+def _where(name: str) -> str:
+    return f" of {node_of(name)}" if node_of(name) else ""
 
 
 def plan_shutdown(snapshot: Snapshot) -> Plan | str:

@@ -12,6 +12,7 @@ from tui.model import Model
 from tui.news import Command, Result
 from tui.screens.prompt import PromptScreen
 from tui.screens.review import Answer, ReviewScreen
+from tui.tree import node_of
 
 Push = Callable[..., Any]
 Say = Callable[[str, str], None]
@@ -39,6 +40,11 @@ class FileChanges:
     def edit(self, job: JobStatus) -> None:
         """Open the job's file in an editor, and have what was made of it checked."""
         path = Path(job.file)
+        if node := node_of(job.id):
+            self._say(
+                f"{path.name} is on {node}: edit it there, or in a console of its own", "warn"
+            )
+            return
         try:
             before = read_file(path)
         except EditError as error:
@@ -49,7 +55,7 @@ class FileChanges:
     def add(self, snapshot: Snapshot) -> None:
         """Ask for a file, and start a job from it."""
         folder = Path(snapshot.supervisor.config_path)
-        there = waiting_files(folder, (job.file for job in snapshot.jobs))
+        there = waiting_files(folder, (job.file for job in snapshot.jobs if not node_of(job.id)))
         heading = "start a job from the file"
         if there:
             heading += f" ({', '.join(there[:4])}{' ...' if len(there) > 4 else ''})"

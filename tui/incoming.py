@@ -4,8 +4,9 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from enrgdaq.control.protocol import JobDetails, Snapshot
+from enrgdaq.control.protocol import JobDetails, JobStatus, NodeStatus, Snapshot
 from tui.text import clean, clean_lines
+from tui.tree import OF_NODE
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ def named(raw: Snapshot) -> tuple[Snapshot, dict[str, str]]:
     Two names that differ only in what cannot be shown must not be mistaken for each other: a
     command goes to the real name of the row that the user saw.
     """
+    raw = _with_jobs_of_nodes(raw)
     snapshot = cleaned(raw)
     real: dict[str, str] = {}
     for job, original in zip(snapshot.jobs, raw.jobs, strict=True):
@@ -50,3 +52,21 @@ def named(raw: Snapshot) -> tuple[Snapshot, dict[str, str]]:
         real[shown] = original.id
         job.id = shown
     return snapshot, real
+
+
+def _with_jobs_of_nodes(raw: Snapshot) -> Snapshot:
+    """The jobs of other nodes beside those of this one, under the names that commands take."""
+    others = [_from_afar(node, job) for node in raw.nodes for job in node.jobs]
+    return msgspec.structs.replace(raw, jobs=[*raw.jobs, *others])
+
+
+def _from_afar(node: NodeStatus, job: JobStatus) -> JobStatus:
+    known = msgspec.structs.replace(job, id=f"{node.id}{OF_NODE}{job.id}")
+    if node.state == "up":
+        return known
+    known.rate_in = known.rate_out = known.rate_bytes_in = known.rate_bytes_out = 0.0
+    if node.state == "left":
+        known.state, known.pid, known.condition = "stopped", None, ""
+    else:
+        known.condition = known.condition or f"{node.id} is silent"
+    return known

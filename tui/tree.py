@@ -11,6 +11,8 @@ from tui.view import View
 KINDS = {"source": "sources", "processor": "processors", "store": "stores", "monitor": "monitors"}
 NODE = "\0"
 ATTENTION = "attention"
+OF_NODE = "/"
+"""Between the names of another node and of a job of its; no name contains it."""
 
 _ORDERS: dict[str, Callable[[JobStatus], Any]] = {
     "name": lambda job: (),
@@ -46,8 +48,22 @@ def group_key(kind: str) -> str:
 
 
 def kind_of(key: str) -> str:
-    """The kind whose line this key stands for; empty for jobs and for the whole node."""
+    """The group whose line this key stands for; empty for jobs and for the whole tree.
+
+    A kind, ``node/kind``, or ``node/`` for all jobs of another node.
+    """
     return key[1:] if key.startswith(NODE) else ""
+
+
+def node_of(name: str) -> str:
+    """The other node that a job or group is of; empty for the node that is asked."""
+    return name.rpartition(OF_NODE)[0]
+
+
+def group_of(job: JobStatus) -> str:
+    """The group that a job stands in."""
+    node = node_of(job.id)
+    return f"{node}{OF_NODE}{job.kind}" if node else job.kind
 
 
 def rows(jobs: list[JobStatus], view: View, node: str = "") -> list[Row]:
@@ -56,26 +72,49 @@ def rows(jobs: list[JobStatus], view: View, node: str = "") -> list[Row]:
     shown = sorted(
         (job for job in jobs if matches(job, view.job_filter)), key=lambda job: (order(job), job.id)
     )
-    groups: dict[str, list[JobStatus]] = {}
-    if view.is_attentive:
-        groups[ATTENTION] = sorted(filter(problems_of, shown), key=gravity)
-    for kind in KINDS:
-        groups[kind] = []
-    for job in shown:
-        if not (view.is_attentive and problems_of(job)):
-            groups.setdefault(job.kind, []).append(job)
-    depth = 1 if node else 0
-    lines = [Row(NODE, 0, node, jobs=shown)] if node and shown else []
-    for kind, members in groups.items():
-        if not members:
-            continue
-        # What is looked for is never hidden.
-        is_folded = kind in view.folded and not view.job_filter
-        label = "need attention" if kind == ATTENTION else KINDS.get(kind, kind)
-        lines.append(Row(group_key(kind), depth, label, jobs=members, is_folded=is_folded))
-        if not is_folded:
-            lines += [Row(job.id, depth + 1, job.id, job=job) for job in members]
+    ill = sorted(filter(problems_of, shown), key=gravity) if view.is_attentive else []
+    well = [job for job in shown if not (view.is_attentive and problems_of(job))]
+    own = [job for job in shown if not node_of(job.id)]
+    lines = [Row(NODE, 0, node, jobs=own)] if node and own else []
+    depth = len(lines)
+    lines += _group(ATTENTION, depth, "need attention", ill, view)
+    lines += _kinds("", depth, [job for job in well if not node_of(job.id)], view)
+    for other in sorted({node_of(job.id) for job in well} - {""}):
+        members = [job for job in well if node_of(job.id) == other]
+        key, is_folded = f"{other}{OF_NODE}", f"{other}{OF_NODE}" in view.folded
+        is_folded = is_folded and not view.job_filter
+        lines.append(Row(group_key(key), 0, other, jobs=members, is_folded=is_folded))
+        lines += [] if is_folded else _kinds(key, 1, members, view)
     return lines
+
+
+def _kinds(prefix: str, depth: int, jobs: list[JobStatus], view: View) -> list[Row]:
+    """The jobs of one node by their kinds."""
+    kinds = dict.fromkeys([*KINDS, *(job.kind for job in jobs)])
+    return [
+        line
+        for kind in kinds
+        for line in _group(
+            prefix + kind,
+            depth,
+            KINDS.get(kind, kind),
+            [job for job in jobs if job.kind == kind],
+            view,
+        )
+    ]
+
+
+def _group(key: str, depth: int, label: str, members: list[JobStatus], view: View) -> list[Row]:
+    if not members:
+        return []
+    # What is looked for is never hidden.
+    is_folded = key in view.folded and not view.job_filter
+    head = Row(group_key(key), depth, label, jobs=members, is_folded=is_folded)
+    if is_folded:
+        return [head]
+    # Where jobs of several nodes stand together, each needs its full name.
+    start = 0 if key == ATTENTION else len(node_of(key)) + bool(node_of(key))
+    return [head, *(Row(job.id, depth + 1, job.id[start:], job=job) for job in members)]
 
 
 def matches(job: JobStatus, wanted: str) -> bool:

@@ -38,8 +38,12 @@ REMOTE_COLUMNS: Final = [
     "message_out_count",
     "message_out_megabytes",
     "mb_per_second",
+    "link_state",
+    "link_mb_per_second",
+    "link_backlog_megabytes",
+    "link_round_trip_ms",
 ]
-"""``stats_remote.csv``, one row per supervisor. Dates are UTC."""
+"""``stats_remote.csv``, one row per supervisor. Dates are UTC; ``link_`` is its link to its hub."""
 
 
 class DAQJobMessageCombinedStats(DAQJobMessage, kw_only=True):

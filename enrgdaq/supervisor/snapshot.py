@@ -21,6 +21,7 @@ from enrgdaq.control.protocol import (
 )
 from enrgdaq.daq.models import DAQJobMessageStatsReport
 from enrgdaq.daq.secrets import env_names, masked_environment, masked_text
+from enrgdaq.federation.endpoints import UPLINK
 from enrgdaq.supervisor.fleet import Fleet
 from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.logs import LogBook
@@ -255,6 +256,8 @@ class Reporter:
 
     def remote_row(self) -> list[Any]:
         """This node's row of ``stats_remote.csv``."""
+        backlog = self._rings.backlog()
+        jobs = [self.job(job, backlog) for job in self._fleet.jobs.values()]
         stats = [job.stats for job in self._fleet.jobs.values()]
         return [
             self._places.supervisor_id,
@@ -265,6 +268,7 @@ class Reporter:
             sum(job.total("messages_out") for job in stats),
             round(sum(job.total("bytes_out") for job in stats) / 1e6, 3),
             round(sum(job.rates.bytes_out for job in stats) / 1e6, 3),
+            *_link_cells(self.links(jobs)),
         ]
 
     def _job_row(self, job: Job, backlog: Backlog) -> list[Any]:
@@ -309,7 +313,21 @@ def remote_row_of(node: NodeStatus) -> list[Any]:
         sum(job.messages_out for job in node.jobs),
         round(sum(job.bytes_out for job in node.jobs) / 1e6, 3),
         round(node.supervisor.rate_bytes / 1e6, 3),
+        *_link_cells(node.links),
     ]
+
+
+def _link_cells(links: list[LinkStatus]) -> list[Any]:
+    """Of a node's link to its hub; empty cells where there is none."""
+    for link in links:
+        if link.job == UPLINK:
+            return [
+                link.state,
+                round(link.rate_bytes / 1e6, 3),
+                round(link.backlog_bytes / 1e6, 3),
+                "" if link.round_trip_ms is None else round(link.round_trip_ms, 1),
+            ]
+    return [""] * 4
 
 
 _NO_REPORT = DAQJobMessageStatsReport(unique_id="", instance_id=0)

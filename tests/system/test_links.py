@@ -166,6 +166,7 @@ def test_a_hub_shows_its_nodes_and_commands_them(nodes: Make) -> None:
     )
     remote_table = (hub.out / "stats_remote.csv").read_text()
     assert f"{spoke.id},True" in remote_table
+    assert ",up," in remote_table
     assert spoke.stop() == 0
     hub.wait(lambda: hub.snapshot().nodes[0].state == "left", what="the goodbye")
     hub.wait(lambda: not hub.snapshot().supervisor.problems, what="no problem")

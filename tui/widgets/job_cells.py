@@ -182,7 +182,7 @@ def job_cells(row: Row, job: JobStatus, at: Table, view: View, symbols: Symbols)
         Span(indent),
         Span(state, meaning),
         Span(" "),
-        Span(fit(job.id, name, symbols.cut), "bold"),
+        Span(fit(row.label, name, symbols.cut), "bold"),
     ]
     resting, columns = _why_not_running(job, at), at.columns
     if resting:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from enrgdaq.control.protocol import RingConsumerStatus, RingStatus
+from enrgdaq.control.protocol import LinkStatus, RingConsumerStatus, RingStatus
 from tui import formats
 from tui.model import Model
 from tui.widgets.fitting import fit
@@ -48,31 +48,63 @@ def bars(rings: list[RingStatus]) -> list[Bar]:
     return found
 
 
+def link_line(link: LinkStatus, now: float, width: int, cut: str) -> Line:
+    """One link to another node: its state, how fast it is, what it has yet to send."""
+    name = f"to {link.peer}" if link.is_sender else f"from {link.peer}"
+    look = {"up": "good", "away": "bad"}.get(link.state, "dim")
+    facts = [f"{formats.size(link.rate_bytes)}/s"]
+    if link.state != "up":
+        facts = [f"for {formats.span(now - link.since)}"]
+    if link.is_sender and link.round_trip_ms is not None:
+        facts.append(f"{link.round_trip_ms:.1f} ms")
+    if link.backlog_bytes:
+        facts.append(f"{formats.size(link.backlog_bytes)} to send")
+    if link.repeated:
+        facts.append(f"{formats.count(link.repeated)} came again")
+    room = max(8, min(24, width * 2 // 5))
+    return Line(
+        [
+            Span(" " + fit(name, room, cut) + " "),
+            Span(f"{link.state} ", look),
+            Span(fit("  ".join(facts), max(0, width - room - len(link.state) - 3), cut)),
+        ]
+    )
+
+
 class RingList(ScrollLines):
-    """Bars for producers and consumers."""
+    """Links to other nodes, then bars for producers and consumers."""
 
     fades = True
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
+        self._links: list[LinkStatus] = []
         self._bars: list[Bar] = []
 
     def prepare(self, width: int) -> None:
-        """Which bars there are now."""
+        """Which lines there are now."""
         snapshot = self.model.snapshot
         self._bars = bars(snapshot.rings) if snapshot is not None else []
+        links = snapshot.links if snapshot is not None else []
+        self._links = sorted(links, key=lambda one: (one.state == "up", one.peer))
 
     def title(self, width: int) -> str:
         """What the panel is."""
+        if self._links:
+            return " links; rings: fill, and lag of each consumer"
         return " rings: fill, and lag of each consumer"
 
     def count(self) -> int:
-        """A line a bar."""
-        return len(self._bars)
+        """A line a link and a bar."""
+        return len(self._links) + len(self._bars)
 
     def body(self, index: int, width: int) -> Line:
-        """Name, bar, and how much that is."""
-        bar, symbols = self._bars[index], self.model.symbols
+        """A link, or name, bar, and how much that is."""
+        symbols, snapshot = self.model.symbols, self.model.snapshot
+        if index < len(self._links):
+            now = snapshot.supervisor.now if snapshot is not None else 0.0
+            return link_line(self._links[index], now, width, symbols.cut)
+        bar = self._bars[index - len(self._links)]
         name = max(8, min(24, width * 2 // 5))
         figure = 9
         room = max(0, width - name - figure - 3)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from enrgdaq.control.protocol import Snapshot
+from tui import formats
 from tui.contact import Contact
 from tui.problems import GRAVE, tally
+
+LITTLE_DISK = 1e9  # bytes
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,14 @@ def health(
         return Health("info", "CONNECTING")
     node = snapshot.supervisor
     counts = tally(snapshot.jobs)
+    full = ["DISK ALMOST FULL"] if node.disk_free_bytes < LITTLE_DISK else []
     if counts:
         is_grave = any(problem in GRAVE for problem, _ in counts)
-        headline = "  ".join(f"{count} {problem.value.upper()}" for problem, count in counts)
-        return Health("bad" if is_grave else "warn", headline, "; ".join(node.problems))
+        words = [*(f"{count} {problem.value.upper()}" for problem, count in counts), *full]
+        return Health("bad" if is_grave else "warn", "  ".join(words), "; ".join(node.problems))
+    if full:
+        text = "; ".join([f"{formats.size(node.disk_free_bytes)} left", *node.problems])
+        return Health("bad" if node.problems else "warn", full[0], text)
     if node.problems:
         count = len(node.problems)
         word = "PROBLEM" if count == 1 else "PROBLEMS"

@@ -55,7 +55,7 @@ def masked_environment(environment: Mapping[str, str], also: Iterable[str] = ())
     """``NAME=value`` lines in the order of the names; the values of ``also`` are masked too."""
     named = set(also)
     return [
-        f"{name}={MASK if name in named or looks_secret(name) else _without_login(value)}"
+        f"{name}={MASK if name in named or _is_secret_variable(name) else _without_login(value)}"
         for name, value in sorted(environment.items())
     ]
 
@@ -69,6 +69,11 @@ def env_names(raw: Any) -> set[str]:
     if isinstance(raw, list):
         return {name for value in raw for name in env_names(value)}
     return set()
+
+
+def _is_secret_variable(name: str) -> bool:
+    # A shell's PWD is the directory that the job was started in.
+    return name != "PWD" and looks_secret(name)
 
 
 def _without_login(value: str) -> str:

@@ -63,11 +63,14 @@ def test_what_is_no_toml_is_not_shown() -> None:
 
 def test_environment() -> None:
     environment = {"PATH": "/bin", "DB": "x", "MY_TOKEN": "y", "PROXY": "http://me:z@proxy"}
+    environment |= {"PWD": "/srv/daq", "DB_PWD": "w"}
     assert masked_environment(environment, ["DB"]) == [
         f"DB={MASK}",
+        f"DB_PWD={MASK}",
         f"MY_TOKEN={MASK}",
         "PATH=/bin",
         f"PROXY=http://me:{MASK}@proxy",
+        "PWD=/srv/daq",
     ]
 
 

@@ -90,6 +90,14 @@ def test_the_scale_goes_in_steps(value: float, top: float) -> None:
         ),
         ({"of": [job("a", is_stale=True)]}, Contact.ANSWERED, None, "warn", "1 STALE"),
         (
+            {"disk_free_bytes": 400_000_000},
+            *(Contact.ANSWERED, None, "warn", "DISK ALMOST FULL"),
+        ),
+        (
+            {"disk_free_bytes": 0, "of": [job("a", lost=1)]},
+            *(Contact.ANSWERED, None, "bad", "1 LOSSY  DISK ALMOST FULL"),
+        ),
+        (
             {"of": [job("a", condition="waiting for disk: full")]},
             *(Contact.ANSWERED, None, "bad", "1 WAITING FOR DISK"),
         ),

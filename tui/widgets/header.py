@@ -2,10 +2,9 @@
 
 from enrgdaq.control.protocol import Snapshot, SupervisorStatus
 from tui import formats
+from tui.health import LITTLE_DISK
 from tui.widgets.fitting import fit
 from tui.widgets.line_view import Line, LineView, Span
-
-LITTLE_DISK = 1e9  # bytes
 
 
 class HeaderBand(LineView):

@@ -1,4 +1,4 @@
-"""A line that is cut, or robs its client of an answer."""
+"""A line that is cut, refuses, stalls, or robs its client of an answer."""
 
 import socket
 from collections.abc import Iterator
@@ -48,3 +48,37 @@ def test_a_request_whose_first_pieces_are_answered_loses_its_last_answer(
     assert server.recv(100) == b"EXEC\r\n"
     assert line.swallowed.wait(20)
     assert line.times_swallowed == 1
+
+
+def test_it_refuses_until_it_is_mended(ends: Ends) -> None:
+    line, client, server = ends
+    line.refuse()
+    assert client.recv(100) == server.recv(100) == b""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", line.port), timeout=20)
+    line.mend()
+    with socket.create_connection(("127.0.0.1", line.port), timeout=20):
+        pass
+
+
+def test_it_stalls_both_ways_and_loses_nothing(ends: Ends) -> None:
+    line, client, server = ends
+    line.stall()
+    client.sendall(b"question")
+    server.sendall(b"answer")
+    for end in (client, server):
+        end.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            end.recv(100)
+        end.settimeout(20)
+    line.mend()
+    assert server.recv(100) == b"question"
+    assert client.recv(100) == b"answer"
+
+
+def test_a_stalled_line_can_be_closed(ends: Ends) -> None:
+    line, client, _ = ends
+    line.stall()
+    client.sendall(b"question")
+    line.close()
+    assert client.recv(100) == b""

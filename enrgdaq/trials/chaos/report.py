@@ -35,8 +35,10 @@ class Report(msgspec.Struct, kw_only=True):
 
     seed: int
     seconds: float
+    nodes: int = 1
     full_disk: str
-    """``tmpfs`` where it was a real one, ``played`` where it was an injected error."""
+    """``tmpfs`` where it was a real one, ``played`` where it was an injected error, empty where
+    there was none."""
     kills: int
     acknowledged: int
     lost: int
@@ -61,6 +63,7 @@ def make_report(
     outputs: list[Counted],
     orphans: list[str],
     leftovers: list[str],
+    nodes: int = 1,
 ) -> Report:
     """Add everything up."""
     lost = sum(o.lost for o in outputs)
@@ -71,6 +74,7 @@ def make_report(
     return Report(
         seed=seed,
         seconds=round(seconds, 1),
+        nodes=nodes,
         full_disk=full_disk,
         kills=deeds.kill_count,
         acknowledged=sum(o.acknowledged for o in outputs),
@@ -90,8 +94,9 @@ def report_lines(report: Report) -> list[str]:
     """The report for people."""
     deeds = report.deeds
     lines = [
-        f"seed {report.seed}: {report.kills} kills in {report.seconds:.0f} s,"
-        f" full disk: {report.full_disk}",
+        f"seed {report.seed}: {report.kills} kills in {report.seconds:.0f} s"
+        + (f" of {report.nodes} nodes" if report.nodes > 1 else "")
+        + (f", full disk: {report.full_disk}" if report.full_disk else ""),
         "",
         *table(
             [

@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +53,13 @@ class System:
     """A scratch node with numbered producers and the chosen stores."""
 
     def __init__(
-        self, node: ScratchNode, stores: Sequence[str], *, may_mount: bool, draw: int = 0
+        self,
+        node: ScratchNode,
+        stores: Sequence[str],
+        *,
+        may_mount: bool,
+        draw: int = 0,
+        producers: Sequence[Producer] = PRODUCERS,
     ) -> None:
         """``may_mount``: make disk and memory really full, where the host allows it.
 
@@ -67,7 +73,7 @@ class System:
         self.disk, self.memory = self._make_rooms(may_mount)
         made = [kind(node.out / kind.name) for kind in BACKENDS if kind.name in stores]
         self.backends = {backend.name: backend for backend in made}
-        self.producers = [p for p in PRODUCERS if any(b.takes(p) for b in made)]
+        self.producers = [p for p in producers if any(b.takes(p) for b in made)]
         if isinstance(self.disk, PlayedRoom):
             self.disk.processes = [b.name for b in made if b.waits_for_disk]
         self._servers = [backend for backend in made if isinstance(backend, ServerBackend)]
@@ -79,7 +85,9 @@ class System:
         """Start the servers, and write the jobs' files."""
         for backend in self.backends.values():
             backend.prepare(self.node.folder / "servers", self.node.environment)
-        self._configure()
+        self.configure()
+        self.add_stores()
+        self.add_producers(self.producers, self.backends.values())
 
     @property
     def cast(self) -> Cast:
@@ -186,10 +194,11 @@ class System:
         disk = PlayedRoom(self.faults, "store.rows", ())
         return disk, PlayedRoom(self.faults, "ring.reserve", (SUPERVISOR,))
 
-    def _configure(self) -> None:
-        node = self.node
-        node.configure(
+    def configure(self, **settings: Any) -> None:
+        """Write ``supervisor.toml``, with further settings."""
+        self.node.configure(
             {
+                **settings,
                 "stop_grace_seconds": _GRACE_SECONDS,
                 "hung_after_seconds": 3.0,
                 "restart": {
@@ -199,6 +208,9 @@ class System:
                 },
             }
         )
+
+    def add_stores(self) -> None:
+        """Write the stores' files."""
         for backend in self.backends.values():
             settings = {
                 "daq_job_type": backend.job_type,
@@ -207,10 +219,14 @@ class System:
                 # The errors of a disk that is really full are to be met.
                 "free_space_floor_mb": 0,
             }
-            node.add(backend.name, {**settings, **backend.job_settings()})
-        for producer in self.producers:
-            takers = [b for b in self.backends.values() if b.takes(producer)]
-            node.add(producer.name, self._producer_settings(producer, takers))
+            self.node.add(backend.name, {**settings, **backend.job_settings()})
+
+    def add_producers(self, producers: Iterable[Producer], stores: Iterable[Backend]) -> None:
+        """Write the files of producers, which send to those of the stores that take it."""
+        every = list(stores)
+        for producer in producers:
+            takers = [b for b in every if b.takes(producer)]
+            self.node.add(producer.name, self._producer_settings(producer, takers))
 
     def _producer_settings(self, producer: Producer, takers: list[Backend]) -> dict[str, Any]:
         return {

@@ -38,6 +38,7 @@ class Line:
         self.port = self._held.number
         self._is_refusing = True
         self._flows = threading.Event()
+        self._stalled_for_good: list[threading.Event] = []
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._changed = threading.Condition()
         self._is_cut = False
@@ -62,6 +63,12 @@ class Line:
     def stall(self) -> None:
         """Keep connections, take new ones, and carry nothing, until :meth:`mend`."""
         self._flows.clear()
+
+    def forget(self) -> None:
+        """As :meth:`stall`; the connections there are carry nothing even after :meth:`mend`."""
+        self._stalled_for_good.append(self._flows)
+        self._flows.clear()
+        self._flows = threading.Event()
 
     def mend(self) -> None:
         """Carry everything again; idempotent."""
@@ -92,7 +99,8 @@ class Line:
         self._is_closed = True
         self._stop_listening()
         self._drop_all()
-        self._flows.set()
+        for flows in (self._flows, *self._stalled_for_good):
+            flows.set()
         with self._changed:
             self._changed.wait_for(lambda: not self._pairs, _END_SECONDS)
         self._held.close()
@@ -117,6 +125,7 @@ class Line:
                 client, _ = listener.accept()
             except OSError:
                 return
+            flows = self._flows
             if self._takes_none:
                 client.close()
                 continue
@@ -129,12 +138,16 @@ class Line:
                 self._pairs.append((client, server))
             if self._takes_none:
                 self._drop_all()
-            threading.Thread(target=self._carry_both, args=(client, server), daemon=True).start()
+            threading.Thread(
+                target=self._carry_both, args=(client, server, flows), daemon=True
+            ).start()
 
-    def _carry_both(self, client: socket.socket, server: socket.socket) -> None:
-        answers = threading.Thread(target=self._carry_answers, args=(server, client), daemon=True)
+    def _carry_both(
+        self, client: socket.socket, server: socket.socket, flows: threading.Event
+    ) -> None:
+        answers = threading.Thread(target=_carry_answers, args=(server, client, flows), daemon=True)
         answers.start()
-        self._carry_requests(client, server)
+        self._carry_requests(client, server, flows)
         answers.join()
         with self._changed:
             self._pairs.remove((client, server))
@@ -142,10 +155,12 @@ class Line:
         client.close()
         server.close()
 
-    def _carry_requests(self, client: socket.socket, server: socket.socket) -> None:
+    def _carry_requests(
+        self, client: socket.socket, server: socket.socket, flows: threading.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(_PIECE_BYTES):
-                self._flows.wait()
+                flows.wait()
                 if self._swallow and data.endswith(self._swallow):
                     self._swallow = None
                     # The client's end goes first, so that no answer can reach it.
@@ -159,15 +174,16 @@ class Line:
                 server.sendall(data)
         _shut_down(client, server)
 
-    def _carry_answers(self, server: socket.socket, client: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := server.recv(_PIECE_BYTES):
-                self._flows.wait()
-                # A client that is gone ends nothing here: the last piece of its request, whose
-                # first ones are being answered, may be on its way.
-                with contextlib.suppress(OSError):
-                    client.sendall(data)
-        _shut_down(client, server)
+
+def _carry_answers(server: socket.socket, client: socket.socket, flows: threading.Event) -> None:
+    with contextlib.suppress(OSError):
+        while data := server.recv(_PIECE_BYTES):
+            flows.wait()
+            # A client that is gone ends nothing here: the last piece of its request, whose
+            # first ones are being answered, may be on its way.
+            with contextlib.suppress(OSError):
+                client.sendall(data)
+    _shut_down(client, server)
 
 
 def _connect(target: Target) -> socket.socket:

@@ -82,3 +82,20 @@ def test_a_stalled_line_can_be_closed(ends: Ends) -> None:
     client.sendall(b"question")
     line.close()
     assert client.recv(100) == b""
+
+
+def test_connections_that_are_forgotten_carry_nothing_and_new_ones_do(ends: Ends) -> None:
+    line, client, server = ends
+    line.forget()
+    client.sendall(b"question")
+    line.mend()
+    server.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        server.recv(100)
+    with socket.create_connection(("127.0.0.1", line.port), timeout=20) as another:
+        line.swallow_answer_to(b"EXEC\r\n")
+        another.sendall(b"EXEC\r\n")
+        assert another.recv(100) == b""
+    assert line.swallowed.wait(20)
+    line.close()
+    assert client.recv(100) == b""

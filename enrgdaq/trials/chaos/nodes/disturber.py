@@ -130,6 +130,7 @@ _LINK_DEEDS: Final[dict[Deed, Callable[[Link], None]]] = {
     Deed.CUT: Link.cut,
     Deed.REFUSE: Link.refuse,
     Deed.STALL: Link.stall,
+    Deed.FORGET: Link.forget,
 }
 
 _DEEDS: Final[dict[Deed, Callable[[NodesDisturber, NodeStep, NodeCourse], None]]] = {

@@ -37,6 +37,11 @@ class Link:
         for line in self.lines:
             line.stall()
 
+    def forget(self) -> None:
+        """Carry nothing, and never again what is under way now."""
+        for line in self.lines:
+            line.forget()
+
     def mend(self) -> None:
         """Carry everything again; idempotent."""
         for line in self.lines:

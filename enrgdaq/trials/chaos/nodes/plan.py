@@ -27,9 +27,10 @@ class Deed(enum.Enum):
     CUT = "link cut"
     REFUSE = "link refused"
     STALL = "link stalled"
+    FORGET = "connections forgotten"
 
 
-LINK_DEEDS: Final = (Deed.CUT, Deed.REFUSE, Deed.STALL)
+LINK_DEEDS: Final = (Deed.CUT, Deed.REFUSE, Deed.STALL, Deed.FORGET)
 
 _WEIGHTS: Final = {
     Deed.KILL: 50,
@@ -37,7 +38,8 @@ _WEIGHTS: Final = {
     Deed.AIM: 10,
     Deed.CUT: 14,
     Deed.REFUSE: 7,
-    Deed.STALL: 14,
+    Deed.STALL: 10,
+    Deed.FORGET: 7,
 }
 
 

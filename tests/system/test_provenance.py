@@ -72,4 +72,14 @@ def test_rows_are_told_apart_by_the_file_they_were_taken_under(node: Node) -> No
         tree = json.loads(file["enrgdaq_provenance"])["trees"]["rows"]
         assert_told(tree["origins"], file["rows/A"].array().tolist())
         assert tree["units"] == {"timestamp": "s"}
+    sidecar = json.loads((node.out / "a.root.json").read_text())
+    texts = [origin["config"] for origin in sidecar["origins"]]
+    assert [
+        SOURCE.format(volts=volts).replace("hunter2", "********") for volts in (1_400, 1_500)
+    ] == texts
+    assert node.run("verify", str(node.out)).returncode == 0
+    told = [
+        path for path in node.out.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()
+    ]
+    assert not told
     assert not list((node.out / "state").glob("*/origins/*"))

@@ -19,7 +19,7 @@ def federate(node: Node, **settings: object) -> None:
     file.write_text(file.read_text() + "\n".join(lines) + "\n")
 
 
-def make_hub(hub: Node, **settings: object) -> int:
+def make_hub(hub: Node, *, host: str = "127.0.0.1", **settings: object) -> int:
     """Let others link to a node; returns the port of the links."""
     port, nodes_port = remote.free_port(), remote.free_port()
     if not settings.get("insecure"):
@@ -27,8 +27,8 @@ def make_hub(hub: Node, **settings: object) -> int:
     federate(
         hub,
         is_server=True,
-        server_xsub_url=f"tcp://127.0.0.1:{port}",
-        server_xpub_url=f"tcp://127.0.0.1:{nodes_port}",
+        server_xsub_url=f"tcp://{host}:{port}",
+        server_xpub_url=f"tcp://{host}:{nodes_port}",
         **settings,
     )
     return port
@@ -40,7 +40,7 @@ def nodes_port_of(hub: Node) -> int:
     return int(links["server_xpub_url"].rpartition(":")[2])
 
 
-def link(spoke: Node, hub: Node, port: int, **settings: object) -> None:
+def link(spoke: Node, hub: Node, port: int, *, host: str = "127.0.0.1", **settings: object) -> None:
     """Link a node to a hub, with the keys that this takes."""
     if not settings.get("insecure"):
         own, theirs = remote.keys_of(spoke), remote.keys_of(hub)
@@ -49,8 +49,8 @@ def link(spoke: Node, hub: Node, port: int, **settings: object) -> None:
         (own.path / public.name).write_bytes(public.read_bytes())
     federate(
         spoke,
-        remote_server_xsub_url=f"tcp://127.0.0.1:{port}",
-        remote_server_xpub_url=f"tcp://127.0.0.1:{nodes_port_of(hub)}",
+        remote_server_xsub_url=f"tcp://{host}:{port}",
+        remote_server_xpub_url=f"tcp://{host}:{nodes_port_of(hub)}",
         **settings,
     )
 

@@ -41,6 +41,8 @@ class Node:
         self.out = folder / "out"
         self.configs.mkdir()
         self.process: subprocess.Popen[bytes] | None = None
+        self.prefix: list[str] = []
+        """What runs the supervisor, such as a program that puts it into another network."""
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime)}
         self.environment.pop("RUNTIME_DIRECTORY", None)
         self._client: ControlClient | None = None
@@ -67,7 +69,7 @@ class Node:
     def start(self, *, wait_running: bool = True) -> None:
         """Start the supervisor, as a user does."""
         self.process = subprocess.Popen(
-            [*self.command(), "run", "--quiet", "--daq-job-config-path", "configs"],
+            [*self.prefix, *self.command(), "run", "--quiet", "--daq-job-config-path", "configs"],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -47,7 +47,7 @@ def test_status_as_json_has_all_that_scripts_need(node: Node) -> None:
     node.start()
     node.wait_job("csv", lambda job: job.messages_in > 0)
     found = json.loads(node.run("status", "--json").stdout)
-    assert set(found) == {"supervisor", "jobs", "topics", "rings"}
+    assert set(found) == {"supervisor", "jobs", "topics", "rings", "links", "nodes"}
     keys = (
         "id type state pid restarts exit_reason messages_in messages_out bytes_in bytes_out"
         " rate_in rate_out age_seconds backpressure_seconds lost"

@@ -84,6 +84,8 @@ def test_serial_line_that_is_unplugged_and_plugged_again(node: Node) -> None:
         """,
     )
     node.start()
+    # What came in before the port was opened is dropped with the rest of its buffer.
+    node.wait(lambda: "is open" in node.log(), what="the open port")
     gga = b"$GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*47\r\n"
     os.write(cable.master, gga + b"$GPGGA,broken*00\r\n" + gga)
     node.wait_job("gps", lambda job: job.messages_out >= 1)

@@ -1,4 +1,4 @@
-"""The spoke's end of a link: one TCP connection to the hub, for one session."""
+"""The sender's end of a link: one connection, for one session."""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""The spoke's link: a store whose disk is the hub."""
+"""Who sends: a store whose disk is another node."""
 
 import contextlib
 import datetime as dt
@@ -64,7 +64,9 @@ class _Held(msgspec.Struct, frozen=True, gc=False):
 
 
 class DAQJobUplink(DAQJobServerStore[HubLine]):
-    """Sends what the hub wants, and lets go of it when the hub has it.
+    """Sends what the other node wants, and lets go of it when it is there.
+
+    On a spoke the other node is the hub; on a hub, as a downlink, one of its spokes.
 
     Batching, waiting, the spool and what is read again after a failure are those of every
     store that writes to a server.

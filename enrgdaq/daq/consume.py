@@ -45,8 +45,14 @@ class MessageStream:
 
     def read(self) -> Iterator[tuple[Sender, RingReader, Record, Sequence[DAQJobMessage]]]:
         """What is there now. A record counts as being in hand until the next one is asked for."""
+        busy: RingReader | None = None
         for source, reader, record in self.inbox.read():
+            if busy is not reader:
+                if busy is not None:
+                    busy.put_down()
+                busy = reader
             if self._set_aside and self.is_set_aside(source.uuid, record):
+                reader.put_down()
                 self.put_aside(source.spec.producer, source.uuid, record, CRASHED)
                 continue
             reader.take_in_hand(record)
@@ -58,7 +64,9 @@ class MessageStream:
             else:
                 self._count(source, record)
                 yield sender, reader, at_home, messages
-            reader.put_down()
+        # Not in a finally: what a handler has crashed at stays in hand.
+        if busy is not None:
+            busy.put_down()
 
     def take(self) -> Iterator[tuple[Sender, RingReader, Record]]:
         """What is there now, as it is: for whoever only passes it on."""

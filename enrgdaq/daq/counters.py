@@ -3,7 +3,6 @@
 import datetime as dt
 import time
 from collections import deque
-from collections.abc import Iterable
 
 from enrgdaq.daq.models import DAQJobLatencyStats, TopicCount
 
@@ -20,12 +19,10 @@ class Counters:
     def __init__(self) -> None:
         self.messages_in = 0
         self.bytes_in = 0
-        self.messages_out = 0
-        self.bytes_out = 0
         self.unrouted = 0
         self.last_in_ns = 0
         self.last_out_ns = 0
-        self.topics_out: dict[str, TopicCount] = {}
+        self._sent: dict[tuple[str, ...], TopicCount] = {}
         self._delays_ns: deque[int] = deque(maxlen=_DELAYS_KEPT)
 
     def took(self, size: int, sent_ns: int, now_ns: int, messages: int = 1) -> None:
@@ -35,18 +32,38 @@ class Counters:
         self.last_in_ns = now_ns
         self._delays_ns.append(now_ns - sent_ns)
 
-    def sent(self, topics: Iterable[str], size: int, rows: int, messages: int) -> None:
+    def sent(self, topics: tuple[str, ...], size: int, rows: int, messages: int) -> None:
         """So many messages of the same topics went out, with so many bytes and rows in all."""
-        self.messages_out += messages
-        self.bytes_out += size
+        # Added up where it is asked for: this runs for every message.
+        count = self._sent.get(topics)
+        if count is None:
+            count = self._sent[topics] = TopicCount()
+        count.messages += messages
+        count.bytes += size
+        count.rows += rows
         self.last_out_ns = time.time_ns()
-        for topic in topics:
-            count = self.topics_out.get(topic)
-            if count is None:
-                count = self.topics_out[topic] = TopicCount()
-            count.messages += messages
-            count.bytes += size
-            count.rows += rows
+
+    @property
+    def messages_out(self) -> int:
+        """Messages published."""
+        return sum(count.messages for count in list(self._sent.values()))
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes in them."""
+        return sum(count.bytes for count in list(self._sent.values()))
+
+    @property
+    def topics_out(self) -> dict[str, TopicCount]:
+        """The same by topic; a message of several topics counts for each."""
+        totals: dict[str, TopicCount] = {}
+        for topics, sent in list(self._sent.items()):
+            for topic in topics:
+                total = totals.setdefault(topic, TopicCount())
+                total.messages += sent.messages
+                total.bytes += sent.bytes
+                total.rows += sent.rows
+        return totals
 
     def take_latency(self) -> DAQJobLatencyStats:
         """Delays since the last call, of the newest 2 000 records."""

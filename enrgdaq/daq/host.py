@@ -129,13 +129,13 @@ class ProcessHost:
 
     def publish(self, message: DAQJobMessage) -> None:
         """See :meth:`DAQJob.publish`."""
-        if self._is_data(message):
+        if not message.topics or self._is_data(message):
             with self._interrupt:
                 self._outbox.publish(message)
 
     def publish_many(self, messages: Sequence[DAQJobMessage]) -> None:
         """See :meth:`DAQJob.publish_many`."""
-        data = [message for message in messages if self._is_data(message)]
+        data = [message for message in messages if not message.topics or self._is_data(message)]
         with self._interrupt:
             self._outbox.publish_many(data)
 
@@ -169,8 +169,6 @@ class ProcessHost:
 
     def _is_data(self, message: DAQJobMessage) -> bool:
         """Send what goes by telemetry; whether there is more to it than that."""
-        if not message.topics:
-            return True
         telemetry = [topic for topic in message.topics if Topic.is_telemetry(topic)]
         for topic in telemetry:
             self._queue_telemetry(topic, codec.encode(message))
@@ -401,7 +399,7 @@ class ProcessHost:
             bytes_out=counters.bytes_out,
             last_in=utc(counters.last_in_ns),
             last_out=utc(counters.last_out_ns),
-            topics_out=dict(counters.topics_out),
+            topics_out=counters.topics_out,
             unrouted=counters.unrouted,
             lost=self.stream.unreadable if self.stream is not None else 0,
             logs_dropped=self.logs.dropped,

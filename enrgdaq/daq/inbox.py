@@ -1,9 +1,11 @@
 """The way into a job: records of all rings in which it has a row."""
 
 import contextlib
+import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from enrgdaq.daq.mirrored import Home, home_of, unmirror
 from enrgdaq.daq.models import DAQJobInfo
@@ -14,6 +16,8 @@ from enrgdaq.errors import CodecError
 from enrgdaq.models import SupervisorInfo
 from enrgdaq.transport.bell import Bell
 from enrgdaq.transport.ring import Record, RingFile, RingReader, full_fence
+
+_NAP_SECONDS: Final = 0.00005
 
 
 class Sender:
@@ -124,6 +128,7 @@ class Inbox:
         self._for_store = for_store
         self._streams: dict[str, deque[Source]] = {}
         self._coming: deque[SourceRing] = deque(sources)
+        self._has_read = False
         self._take_coming()
 
     def add(self, source: SourceRing) -> None:
@@ -157,6 +162,7 @@ class Inbox:
             reader = source.ready()
             if reader is None or not reader.is_behind:
                 continue
+            self._has_read = True
             for record in reader.read():
                 yield source, reader, record
 
@@ -175,6 +181,17 @@ class Inbox:
 
     def wait(self, seconds: float) -> None:
         """Sleep until a bell rings, at most so long."""
+        if self._has_read:
+            # More is likely to come at once. A nap without a bell brings several records
+            # together, and spares producers most bells: under load a fifth of their time.
+            self._has_read = False
+            time.sleep(_NAP_SECONDS)
+            if self.is_behind():
+                return
+        for source in self.current():
+            reader = source.ready()
+            if reader is not None:
+                reader.await_bell()
         full_fence()
         if not self.is_behind():
             self.bell.wait(seconds)

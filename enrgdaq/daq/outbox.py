@@ -1,8 +1,6 @@
 """The way out of a job: messages into its ring, bells to whoever may be asleep."""
 
-import itertools
 import logging
-import operator
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -147,11 +145,18 @@ class Outbox:
         mask = self._mask(record.topics)
         if not mask:
             return True
-        space = self._writer.reserve(len(record.header), len(record.payload))
-        if space is None:
+        if (
+            self._writer.append(
+                mask,
+                record.kind,
+                record.header,
+                record.payload,
+                record.timestamp_ns,
+                record.messages,
+            )
+            is None
+        ):
             return False
-        space[:] = record.payload
-        self._writer.stage(mask, record.kind, record.header, record.timestamp_ns, record.messages)
         self._counters.sent(record.topics, len(record.payload), 0, record.messages)
         return True
 
@@ -172,7 +177,7 @@ class Outbox:
         except BaseException:
             self._lock.release()
             raise
-        payload = Payload(RecordKind.ARROW, length, rows, _is_filled)
+        payload = Payload(RecordKind.ARROW, length, rows)
         if space is None:
             space = memoryview(bytearray(length))
         self._has_slot = True
@@ -202,7 +207,8 @@ class Outbox:
             )
 
     def _stage(self, message: DAQJobMessage, packed: PackedMessage, now_ns: int) -> None:
-        if len(packed.envelope.header) + packed.payload.length <= self._undivided:
+        envelope, payload = packed
+        if len(envelope.header) + payload.length <= self._undivided:
             self._stage_whole((message,), packed, now_ns)
             return
         # All of it fits, or nothing is sent.
@@ -212,33 +218,50 @@ class Outbox:
     def _parts(
         self, message: DAQJobMessage, packed: PackedMessage
     ) -> list[tuple[DAQJobMessage, PackedMessage]]:
-        size = len(packed.envelope.header) + packed.payload.length
+        envelope, payload = packed
+        size = len(envelope.header) + payload.length
         if size <= self._undivided:
             return [(message, packed)]
         parts = split(message, -(-size // self._undivided) + 1)
         if len(parts) == 1:
-            self._writer.check_size(len(packed.envelope.header), packed.payload.length)
+            self._writer.check_size(len(envelope.header), payload.length)
             return [(message, packed)]
         return [piece for part in parts for piece in self._parts(part, self._packer.pack(part))]
 
     def _stage_whole(
         self, messages: Sequence[DAQJobMessage], packed: PackedMessage, now_ns: int
     ) -> None:
-        writer, payload = self._writer, packed.payload
-        topics, header = packed.envelope
-        space = writer.reserve(len(header), payload.length)
+        envelope, payload = packed
+        topics, header = envelope
+        written = None
         mask = self._masks.get(topics)
-        if space is None or not mask:
-            space, mask = self._room(messages, packed.envelope, payload.length)
-            if space is None:
+        if mask and payload.data is not None:
+            written = self._writer.append(
+                mask, payload.kind, header, payload.data, now_ns, payload.messages
+            )
+        if written is None:
+            written = self._write_with_patience(messages, envelope, payload, now_ns)
+            if written is None:
                 return
-        payload.fill(space)
-        start, sequence = writer.stage(mask, payload.kind, header, now_ns, payload.messages)
+        start, sequence = written
         if len(messages) == 1:
             messages[0].id = f"{self._uuid}:{sequence}"
         else:
             number_messages(messages, f"{self._uuid}:{sequence}")
         self._staged.append((topics, payload, start, sequence))
+
+    def _write_with_patience(
+        self, messages: Sequence[DAQJobMessage], envelope: Envelope, payload: Payload, now_ns: int
+    ) -> tuple[int, int] | None:
+        """Start and sequence number of a record that was waited for; ``None``: nobody takes it."""
+        space, mask = self._room(messages, envelope, payload.length)
+        if space is None:
+            return None
+        if payload.fill is not None:
+            payload.fill(space)
+        elif payload.data is not None:
+            space[:] = payload.data
+        return self._writer.stage(mask, payload.kind, envelope.header, now_ns, payload.messages)
 
     def _room(
         self, messages: Sequence[DAQJobMessage], envelope: Envelope, length: int
@@ -262,16 +285,8 @@ class Outbox:
         if not staged:
             return
         self._announce(staged)
-        if len(staged) == 1:
-            topics, payload, _, _ = staged[0]
+        for topics, payload, _, _ in staged:
             self._counters.sent(topics, payload.length, payload.rows, payload.messages)
-        else:
-            for topics, group in itertools.groupby(staged, operator.itemgetter(0)):
-                payloads = [payload for _, payload, _, _ in group]
-                size = sum(payload.length for payload in payloads)
-                rows = sum(payload.rows for payload in payloads)
-                count = sum(payload.messages for payload in payloads)
-                self._counters.sent(topics, size, rows, count)
         staged.clear()
 
     def _wait_for_room(self, header_length: int, payload_length: int) -> memoryview:
@@ -334,7 +349,3 @@ class Outbox:
                 ", ".join(topics) or "no topic",
             )
             self._unrouted_since = 0
-
-
-def _is_filled(space: memoryview) -> None:
-    """The job filled it."""

@@ -42,11 +42,8 @@ class Envelope(NamedTuple):
     header: bytes
 
 
-class PackedMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message ready for a ring."""
-
-    envelope: Envelope
-    payload: Payload
+PackedMessage = tuple[Envelope, Payload]
+"""A message ready for a ring."""
 
 
 def topics_of(message: DAQJobMessage) -> tuple[str, ...]:
@@ -82,15 +79,14 @@ class Packer:
         elif isinstance(message, DAQJobMessageStoreTabular):
             payload = rows_payload(message)
         else:
-            envelope = Envelope(topics_of(message), codec.encode(_bare(message)))
-            return PackedMessage(envelope, NO_PAYLOAD)
-        return PackedMessage(self._latest_envelope(message), payload)
+            return Envelope(topics_of(message), codec.encode(_bare(message))), NO_PAYLOAD
+        return self._latest_envelope(message), payload
 
     def pack_batch(
         self, messages: Sequence[DAQJobMessageStoreRaw], blobs: Sequence[memoryview]
     ) -> PackedMessage:
         """One envelope and payload for messages that are alike. Raises as :meth:`pack`."""
-        return PackedMessage(self._latest_envelope(messages[0]), batch_payload(blobs))
+        return self._latest_envelope(messages[0]), batch_payload(blobs)
 
     def _latest_envelope(self, message: DAQJobMessageStore) -> Envelope:
         if self._latest is None or not are_alike(message, self._latest[0]):

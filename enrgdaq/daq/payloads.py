@@ -1,5 +1,6 @@
 """What lies beside a message's header in a record: an Arrow stream, raw bytes, rows, or nothing."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from enrgdaq.transport.ring import RecordKind
 
 
 class Payload(msgspec.Struct, frozen=True, gc=False):
-    """What lies beside the header: ``fill`` writes ``length`` bytes into the space for it.
+    """What lies beside the header: ``length`` bytes, ``data`` as they are or what ``fill`` writes.
 
     ``messages`` is how many share the header.
     """
@@ -25,7 +26,8 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
     kind: int
     length: int
     rows: int
-    fill: Callable[[memoryview], None]
+    data: bytes | memoryview | None = None
+    fill: Callable[[memoryview], None] | None = None
     messages: int = 1
 
 
@@ -53,13 +55,19 @@ def arrow_payload(message: DAQJobMessageStorePyArrow) -> Payload:
         _write_stream(sink, table.schema, batches)
         sink.close()
 
-    return Payload(RecordKind.ARROW, size.size(), table.num_rows, fill)
+    return Payload(RecordKind.ARROW, size.size(), table.num_rows, fill=fill)
 
 
 def _write_stream(sink: Any, schema: pa.Schema, batches: list[pa.RecordBatch]) -> None:
-    with pa.ipc.new_stream(sink, schema) as writer:
+    with pa.ipc.new_stream(sink, schema, options=_stream_options()) as writer:
         for batch in batches:
             writer.write_batch(batch)
+
+
+@functools.cache
+def _stream_options() -> Any:
+    # Else each stream asks the environment for old formats: a tenth of a table's time.
+    return pa.ipc.IpcWriteOptions()
 
 
 def bytes_in(message: DAQJobMessageStoreRaw) -> memoryview:
@@ -75,11 +83,7 @@ def bytes_in(message: DAQJobMessageStoreRaw) -> memoryview:
 def raw_payload(message: DAQJobMessageStoreRaw) -> Payload:
     """Bytes as they are. Raises :class:`CodecError`."""
     data = message.data if type(message.data) is bytes else bytes_in(message)
-
-    def fill(space: memoryview) -> None:
-        space[:] = data
-
-    return Payload(RecordKind.RAW, len(data), 1, fill)
+    return Payload(RecordKind.RAW, len(data), 1, data)
 
 
 def rows_payload(message: DAQJobMessageStoreTabular) -> Payload:
@@ -99,16 +103,8 @@ def rows_payload(message: DAQJobMessageStoreTabular) -> Payload:
             raise CodecError(f"row of {len(row)} values for {len(message.keys)} keys: {row!r:.200}")
     payload = codec.encode_plain(PackedRows(message.data, columns))
     rows = len(message.data or ()) + (len(next(iter(columns.values()), ())) if columns else 0)
-
-    def fill(space: memoryview) -> None:
-        space[:] = payload
-
-    return Payload(RecordKind.ROWS, len(payload), rows, fill)
+    return Payload(RecordKind.ROWS, len(payload), rows, payload)
 
 
-def _fill_nothing(space: memoryview) -> None:
-    pass
-
-
-NO_PAYLOAD = Payload(RecordKind.MESSAGE, 0, 0, _fill_nothing)
+NO_PAYLOAD = Payload(RecordKind.MESSAGE, 0, 0, b"")
 """Of a message that is all in its header."""

@@ -67,7 +67,7 @@ def batch_payload(blobs: Sequence[memoryview]) -> Payload:
             at += length + 7 & -8
 
     size = begin + sum(length + 7 & -8 for length in lengths)
-    return Payload(RecordKind.RAW_BATCH, size, len(blobs), fill, messages=len(blobs))
+    return Payload(RecordKind.RAW_BATCH, size, len(blobs), fill=fill, messages=len(blobs))
 
 
 def number_messages(messages: Sequence[DAQJobMessage], record_id: str) -> None:

@@ -12,14 +12,16 @@ import msgspec
 import numpy as np
 
 from enrgdaq.errors import ConfigurationError, EnrgdaqError
+from enrgdaq.trials.bench_bare import bare_rate
 from enrgdaq.trials.bench_stores import OUTPUTS, Output
-from enrgdaq.trials.scratch import ScratchNode
+from enrgdaq.trials.scratch import ScratchNode, tmpfs
 
 _MEGABYTE: Final = 1 << 20
 _REFERENCE_BYTES: Final = 96 * _MEGABYTE  # larger than the caches that would flatter the copy
 _REFERENCE_SECONDS: Final = 0.5  # before, and once more after
 _SETTLE_SECONDS: Final = 1.0
 _SMALLEST_RING_MB: Final = 16
+_LEAST_BARE_BYTES: Final = 100_000  # with less, such processes measure their own loops
 _LANE_OF: Final = {"many": "raw", "gather": "rows", "reserve": "arrow"}
 T = TypeVar("T")
 
@@ -100,6 +102,8 @@ class BenchResult(msgspec.Struct, kw_only=True):
     library_rows_per_s: float
     ratio: float
     """To the store's library used alone; without a store, to the copies."""
+    bare_GB_per_s: float
+    """What as many processes reach that only copy and add up; 0 where that was not measured."""
 
 
 class _Producer(msgspec.Struct):
@@ -131,6 +135,10 @@ def measure(plan: BenchPlan, say: Callable[[str], None]) -> BenchResult:
     before = memcpy_rate(plan.payload_bytes)
     with ScratchNode("bench") as node:
         output = None if plan.store == "memory" else OUTPUTS[plan.store](node.out, plan)
+        library = 0.0
+        if output is not None:
+            say(f"{plan.store} by its library alone")
+            library = output.library_rate()
         producers, readers = _configure(node, plan, output)
         node.start()
         waited, drained_at = _wait(node, producers, plan, say)
@@ -140,13 +148,19 @@ def measure(plan: BenchPlan, say: Callable[[str], None]) -> BenchResult:
             seen = [_read(node.out / f"{name}.json", _Reader) for name in readers]
         except FileNotFoundError as error:
             raise EnrgdaqError(f"no result: {error}\n{node.words()}\n{node.log()}") from error
-        library = 0.0
         if output is not None:
             say(f"reading back {plan.store}")
             seen = [_seen_in(output, name, drained_at) for name in producers]
-            library = output.library_rate()
+            library = (library + output.library_rate()) / 2
     memcpy = (before + memcpy_rate(plan.payload_bytes)) / 2
-    return _evaluate(plan, sent, seen, waited, memcpy, library)
+    result = _evaluate(plan, sent, seen, waited, memcpy, library)
+    if plan.store == "memory" and plan.payload_bytes >= _LEAST_BARE_BYTES and not plan.rate:
+        say("the same copies and looks by processes alone")
+        ring_bytes = plan.ring_mb * _MEGABYTE
+        result.bare_GB_per_s = bare_rate(
+            plan.payload_bytes, plan.producers, plan.consumers, ring_bytes
+        )
+    return result
 
 
 def memcpy_rate(payload_bytes: int) -> float:
@@ -158,7 +172,7 @@ def memcpy_rate(payload_bytes: int) -> float:
     source = memoryview(bytes(payload_bytes))
     size = max(_REFERENCE_BYTES, 2 * payload_bytes)
     offsets = range(0, size - payload_bytes + 1, payload_bytes)
-    with ScratchNode("memcpy", _tmpfs()) as scratch, (scratch.folder / "m").open("w+b") as file:
+    with ScratchNode("memcpy", tmpfs()) as scratch, (scratch.folder / "m").open("w+b") as file:
         file.truncate(size)
         mapping = mmap.mmap(file.fileno(), size)
         target = memoryview(mapping)
@@ -178,17 +192,18 @@ def table_lines(results: list[BenchResult]) -> list[str]:
     lines = [
         f"{'bytes':>9} {'lane':>5} {'hand in':>8} {'store':>7} {'p>c':>4} {'GB/s':>7}"
         f" {'msg/s':>8} {'rows/s':>10} {'p50 µs':>8} {'p99 µs':>8} {'ref':>10} {'ratio':>6}"
-        f" {'wrong':>5}"
+        f" {'bare':>6} {'wrong':>5}"
     ]
     for r in results:
         wrong = r.lost + r.duplicated + r.out_of_order + r.corrupted
         reference = f"{r.library_rows_per_s:.0f}/s" if r.store != "memory" else ""
         reference = reference or f"{r.memcpy_GB_per_s:.2f} GB/s"
+        bare = f"{r.GB_per_s / r.bare_GB_per_s:.2f}" if r.bare_GB_per_s else ""
         lines.append(
             f"{r.payload_bytes:>9} {r.lane:>5} {r.hand_in:>8} {r.store:>7}"
             f" {r.producers}>{r.consumers:<2} {r.GB_per_s:>7.2f} {r.messages_per_s:>8.0f}"
             f" {r.rows_per_s:>10.0f} {r.p50_us:>8.0f} {r.p99_us:>8.0f} {reference:>10}"
-            f" {r.ratio:>6.2f} {wrong:>5}"
+            f" {r.ratio:>6.2f} {bare:>6} {wrong:>5}"
         )
     return lines
 
@@ -326,6 +341,7 @@ def _evaluate(
         memcpy_GB_per_s=memcpy,
         library_rows_per_s=library,
         ratio=rows / seconds / library if library else ratio,
+        bare_GB_per_s=0.0,
     )
 
 
@@ -334,11 +350,6 @@ _DELAYS: Final = ("p50", "p95", "p99", "max")
 
 def _read(path: Path, kind: type[T]) -> T:
     return msgspec.json.decode(path.read_bytes(), type=kind)
-
-
-def _tmpfs() -> Path | None:
-    path = Path("/dev/shm")  # noqa: S108 - a scratch file of mode 0600 in a folder of mode 0700
-    return path if path.is_dir() else None
 
 
 def say_on_terminal(text: str) -> None:

@@ -3,6 +3,8 @@
 import argparse
 from typing import Final
 
+_SIZES: Final = (1_600, 160_000, 8_000_000)
+_ROW_BYTES: Final = 16
 HELP: Final = "measure how fast the real system is on this machine"
 
 
@@ -13,9 +15,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--payload-bytes",
         type=int,
         nargs="+",
-        default=[1_600, 160_000, 8_000_000],
         metavar="N",
-        help="message sizes (default: 1600 160000 8000000)",
+        help="message sizes (default: 1600 160000 8000000; rows have theirs)",
     )
     parser.add_argument("--lane", choices=["arrow", "raw", "rows"], default="arrow")
     parser.add_argument("--producers", type=int, default=1)
@@ -55,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
     from enrgdaq.trials.bench import BenchPlan, as_json, measure, say_on_terminal, table_lines
 
     results = []
-    for payload_bytes in options.payload_bytes:
+    sizes = options.payload_bytes or ([_ROW_BYTES] if options.lane == "rows" else _SIZES)
+    for payload_bytes in sizes:
         plan = BenchPlan(
             payload_bytes=payload_bytes,
             lane=options.lane,

@@ -16,6 +16,12 @@ from enrgdaq.errors import ControlError, EnrgdaqError, NotRunningError
 from enrgdaq.supervisor.background import Attachment, find_running
 
 
+def tmpfs() -> Path | None:
+    """Where memory files of trials go: the kind of memory that rings are in."""
+    path = Path("/dev/shm")  # noqa: S108 - scratch folders in it have mode 0700
+    return path if path.is_dir() else None
+
+
 class ScratchNode:
     """A folder, its configs, and the supervisor that runs them; gone at the end."""
 

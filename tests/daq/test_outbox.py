@@ -141,6 +141,7 @@ def test_a_damaged_batch_is_refused(position: int) -> None:
     blobs = [memoryview(b"abc"), memoryview(b"0123456789")]
     payload = batch_payload(blobs)
     space = bytearray(payload.length)
+    assert payload.fill is not None
     payload.fill(memoryview(space))
     assert [bytes(blob) for blob in blobs_of(memoryview(space))] == [b"abc", b"0123456789"]
     space[position] ^= 0x40

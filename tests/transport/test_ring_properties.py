@@ -116,7 +116,7 @@ class RingMachine(RuleBasedStateMachine):
         """A batch: shown at once, or not at all; as far as there is room."""
         targets = to & set(self.rows)
         staged: list[int] = []
-        looked = {name for name in targets if self.has_looked_at_everything(name)}
+        asleep = {name for name in targets if self.may_be_asleep(name)}
         self.fuse.left = dies
         try:
             for size in sizes:
@@ -140,22 +140,33 @@ class RingMachine(RuleBasedStateMachine):
             return
         for name in targets:
             self.owed[name] += staged
-        assert {self.rows[name] for name in looked} <= set(rung), "asleep, owed, and not rung"
+        assert {self.rows[name] for name in asleep} <= set(rung), "asleep, owed, and not rung"
 
     def stage(self, size: int, targets: set[str]) -> bool:
         number = self.next_number
         header = b"h" * (number % 70)
         body = number.to_bytes(8, "little") + bytes([number % 251]) * size
+        mask = sum(1 << self.rows[name] for name in targets)
+        if number % 2:
+            self.writer.refresh_rows()
+            messages = messages_in(number)
+            placed = self.writer.append(mask, RecordKind.RAW, header, body, number, messages)
+            return placed is not None
         space = self.writer.reserve(len(header), len(body))
         if space is None:
             return False
         space[:] = body
-        mask = sum(1 << self.rows[name] for name in targets)
         self.writer.stage(mask, RecordKind.RAW, header, number, messages_in(number))
         return True
 
-    def has_looked_at_everything(self, name: str) -> bool:
+    def may_be_asleep(self, name: str) -> bool:
         return name in self.readers and self.ring.consumer(self.rows[name]).read == self.ring.head
+
+    @rule(name=st.sampled_from(CONSUMERS))
+    def sleep(self, name: str) -> None:
+        reader = self.readers.get(name)
+        if reader is not None:
+            reader.await_bell()
 
     @rule()
     def restart_producer(self) -> None:

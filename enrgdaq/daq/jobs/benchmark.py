@@ -86,10 +86,11 @@ class DAQJobBenchmark(DAQJob):
         self.sleep(config.start_at - time.time())
         first = now = time.monotonic()
         number = 0
-        while now - first < config.seconds and not self.stopping:
+        seconds, rate = config.seconds, config.rate
+        while now - first < seconds and not self.stopping:
             number += send(number)
             now = time.monotonic()
-            if config.rate and (ahead := first + number / config.rate - now) > 0:
+            if rate and (ahead := first + number / rate - now) > 0:
                 self.sleep(ahead)
                 now = time.monotonic()
         self.send_gathered()

@@ -7,9 +7,9 @@
     8192   64 rows of 256 bytes                                    16 384 bytes
     24576  the log                                             capacity bytes
 
-Words of different writers lie on different cache lines. Words are read and written as
-``memoryview.cast("Q")[i]``, which is one aligned 8-byte move. ``struct.pack_into`` copies
-byte by byte: 15 % of concurrent reads saw a torn value.
+Words that different writers change often lie on different cache lines. Words are read and
+written as ``memoryview.cast("Q")[i]``, which is one aligned 8-byte move. ``struct.pack_into``
+copies byte by byte: 15 % of concurrent reads saw a torn value.
 """
 
 import enum
@@ -18,7 +18,7 @@ import zlib
 from typing import Final, NamedTuple
 
 MAGIC: Final = b"ENRGRING"
-VERSION: Final = 1
+VERSION: Final = 2
 PREAMBLE: Final = struct.Struct("<8sII")
 
 PAGE: Final = 4096
@@ -47,13 +47,15 @@ _WORDS_A_ROW: Final = ROW_BYTES // 8
 STATE: Final = 0
 POLICY: Final = 1
 GENERATION: Final = 2  # supervisor: raised whenever a consumer is given this row
+# Consumer: end position of the record being handled, 0 for none. Written for every record, so
+# not beside READ and CURSOR, which the producer looks at for every record.
+IN_HAND: Final = 7
 FROM: Final = 8
 DUE: Final = 9
 SKIPPED: Final = 10  # producer: records taken away from a consumer with Policy.SKIP
 JOINED: Final = 11  # producer: the GENERATION for which it has set FROM
 READ: Final = 16
 CURSOR: Final = 17
-IN_HAND: Final = 18  # consumer: end position of the record being handled, 0 for none
 NAME_LINE: Final = 24  # eight words of UTF-8
 
 

@@ -113,13 +113,18 @@ class RingReader:
                 kind,
                 messages,
             ) = unpack(data, offset)
-            is_whole = checksum_of(data[offset + layout.CHECKSUM_BYTES : after]) == checksum
-            fence()
-            if start < words[layout.TAIL]:
-                self._jump()
-                continue
-            if not is_whole or position != start or self._sequence not in (None, sequence):
-                raise self._corrupt(start, sequence if is_whole and position == start else None)
+            is_whole = (
+                checksum_of(data[offset + layout.CHECKSUM_BYTES : after]) == checksum
+                and position == start
+            )
+            if not is_whole or self._sequence not in (None, sequence):
+                # The tail is looked at only now: for every record that would take the cache
+                # line of the head away from the producer.
+                fence()
+                if start < words[layout.TAIL]:
+                    self._jump()
+                    continue
+                raise self._corrupt(start, sequence if is_whole else None)
             self._sequence = sequence + 1
             end = self.position = start + size
             if not mask & bit:
@@ -133,7 +138,14 @@ class RingReader:
                 if start < words[layout.TAIL]:
                     continue
             yield Record(start, end, sequence, kind, sent_ns, header, payload, messages)
-        words[self._base + layout.READ] = self.position
+
+    def await_bell(self) -> None:
+        """Say that the next record for this row is to be rung: its reader may sleep.
+
+        Said before sleeping and not after each look: a reader that is awake comes back by
+        itself, and a bell costs its producer as much as half a small message.
+        """
+        self._words[self._base + layout.READ] = self.position
 
     def look_ahead(self) -> Iterator[Record]:
         """What :meth:`read` would give now, without having read it; payloads are left out."""

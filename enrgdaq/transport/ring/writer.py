@@ -40,6 +40,7 @@ class RingWriter:
         # the ring: whoever looks without a row then finds most of the ring still intact.
         self._milestones: deque[int] = deque([self._head])
         self._rows: list[tuple[int, Policy]] = []
+        self._rows_seen = -1
         self._pending: tuple[int, int, int] | None = None
         self._shown = self._head  # what readers see; beyond it lies what is staged
         self._targets = 0
@@ -52,7 +53,7 @@ class RingWriter:
 
     def refresh_rows(self) -> None:
         """Act on row changes now; :meth:`reserve` does it before every record as well."""
-        if self._words[layout.ROWS_VERSION] != self._words[layout.ROWS_SEEN]:
+        if self._words[layout.ROWS_VERSION] != self._rows_seen:
             self._look_at_rows()
 
     def reserve(self, header_length: int, payload_length: int) -> memoryview | None:
@@ -61,26 +62,13 @@ class RingWriter:
         A new ``reserve`` before :meth:`stage` forgets the old.
         Raises :class:`RecordTooLargeError` for what can never fit.
         """
-        # layout.record_size() written out, as what follows is: this runs for every message.
-        header_end = layout.ALIGN + ((header_length + 63) & -64)
-        size = header_end + ((payload_length + 63) & -64)
+        self.refresh_rows()
+        header_end = layout.ALIGN + layout.aligned(header_length)
+        size = header_end + layout.aligned(payload_length)
         if size > self._largest:
             self.check_size(header_length, payload_length)
-        if self._words[layout.ROWS_VERSION] != self._words[layout.ROWS_SEEN]:
-            self._look_at_rows()
-        head = self._head
-        offset = head % self._capacity
-        to_end = self._capacity - offset
-        if to_end < size:
-            # The pad goes alone and first: pad and record together may exceed the capacity.
-            if not self._has_room(to_end):
-                return None
-            self._pending = (to_end, 0, to_end - layout.ALIGN)
-            self.stage(0, RecordKind.PAD, b"", 0, 0)
-            self._show()
-            faults.hit("ring.pad")
-            head, offset = self._head, 0
-        if head + size > self._limit and not self._reclaim(head + size - self._capacity):
+        offset = self._place(size)
+        if offset is None:
             return None
         self._pending = (size, header_length, payload_length)
         start = offset + header_end
@@ -111,26 +99,36 @@ class RingWriter:
         self._pending = None
         if len(header) != header_length:
             raise AssertionError("header changed its length between reserve and stage")
-        start, sequence = self._head, self._sequence
-        offset = start % self._capacity
-        self._data[offset : offset + layout.ALIGN + header_length] = (
-            layout.pack_header(
-                header_length,
-                size,
-                sequence,
-                mask,
-                timestamp_ns,
-                start,
-                payload_length,
-                kind,
-                messages,
-            )
-            + header
-        )
-        self._head = start + size
-        self._sequence = sequence + 1
-        self._targets |= mask
-        return start, sequence
+        return self._finish(size, mask, kind, header, payload_length, timestamp_ns, messages)
+
+    def append(
+        self,
+        mask: int,
+        kind: int,
+        header: bytes,
+        payload: bytes | memoryview,
+        timestamp_ns: int,
+        messages: int = 1,
+    ) -> tuple[int, int] | None:
+        """:meth:`reserve`, a copy and :meth:`stage` in one, for a payload that lies ready.
+
+        ``None`` while consumers hold the ring, and when rows or routes have changed since
+        ``mask`` was made: :meth:`refresh_rows` first. Raises as :meth:`reserve`.
+        """
+        # layout.record_size() written out: this runs for every message.
+        header_end = layout.ALIGN + ((len(header) + 63) & -64)
+        length = len(payload)
+        size = header_end + ((length + 63) & -64)
+        if size > self._largest:
+            self.check_size(len(header), length)
+        if self._words[layout.ROWS_VERSION] != self._rows_seen:
+            return None
+        offset = self._place(size)
+        if offset is None:
+            return None
+        start = offset + header_end
+        self._data[start : start + length] = payload
+        return self._finish(size, mask, kind, header, length, timestamp_ns, messages)
 
     def commit(self) -> list[int]:
         """Make all staged records visible; returns the rows that may have to be rung.
@@ -139,12 +137,56 @@ class RingWriter:
         that had not is awake, or has a bell to answer.
         """
         self._show()
-        sleepers, self._sleepers = self._sleepers, []
+        sleepers = self._sleepers
+        if sleepers:
+            self._sleepers = []
         return sleepers
 
     def add_waited(self, nanoseconds: int) -> None:
         """Count time spent waiting for room."""
         self._words[layout.WAITED_NS] = self._words[layout.WAITED_NS] + nanoseconds
+
+    def _place(self, size: int) -> int | None:
+        """Where in the ring the next record goes; ``None`` while consumers hold it."""
+        head = self._head
+        offset = head % self._capacity
+        to_end = self._capacity - offset
+        if to_end < size:
+            # The pad goes alone and first: pad and record together may exceed the capacity.
+            if head + to_end > self._limit and not self._reclaim(head + to_end - self._capacity):
+                return None
+            self._finish(to_end, 0, RecordKind.PAD, b"", to_end - layout.ALIGN, 0, 0)
+            self._show()
+            faults.hit("ring.pad")
+            head, offset = self._head, 0
+        if head + size > self._limit and not self._reclaim(head + size - self._capacity):
+            return None
+        return offset
+
+    def _finish(
+        self,
+        size: int,
+        mask: int,
+        kind: int,
+        header: bytes,
+        payload_length: int,
+        timestamp_ns: int,
+        messages: int,
+    ) -> tuple[int, int]:
+        """Write the headers of a record whose payload is there."""
+        start, sequence = self._head, self._sequence
+        offset = start % self._capacity
+        length = len(header)
+        self._data[offset : offset + layout.ALIGN + length] = (
+            layout.pack_header(
+                length, size, sequence, mask, timestamp_ns, start, payload_length, kind, messages
+            )
+            + header
+        )
+        self._head = start + size
+        self._sequence = sequence + 1
+        self._targets |= mask
+        return start, sequence
 
     def _show(self) -> None:
         end, begin, words = self._head, self._shown, self._words
@@ -184,11 +226,6 @@ class RingWriter:
                 found.append((row, cursor_at, from_at, due_at, read_at))
         self._words_of[mask] = found
         return found
-
-    def _has_room(self, size: int) -> bool:
-        if self._head + size <= self._limit:
-            return True
-        return self._reclaim(self._head + size - self._capacity)
 
     def _reclaim(self, wanted_tail: int) -> bool:
         """Move the tail to at least ``wanted_tail``, as far as what is owed allows."""
@@ -259,7 +296,7 @@ class RingWriter:
                 rows.append((row, Policy(words[base + layout.POLICY])))
         self._rows = rows
         self._words_of = {}
-        words[layout.ROWS_SEEN] = version
+        words[layout.ROWS_SEEN] = self._rows_seen = version
         self._on_rows_changed()
 
     def _repair(self) -> None:

@@ -342,7 +342,7 @@ class NodeStatus(Struct, kw_only=True):
 
     id: str
     state: str
-    """``up away left``; ``left``: it has stopped in order"""
+    """``up away left``; ``left``: it has stopped in order, or its key was revoked"""
     age_seconds: float
     """Since it was heard."""
     dropped: int

@@ -40,6 +40,8 @@ class PassedOn(NamedTuple):
     payload: memoryview
     timestamp_ns: int
     messages: int
+    not_to: str
+    """A consumer here that takes nothing of where the record comes from: it is owed nothing."""
 
 
 class RingSlot:
@@ -86,6 +88,7 @@ class Outbox:
         self._ringer = BellRinger()
         self._routes = Routes()
         self._masks: dict[tuple[str, ...], int] = {}
+        self._bits: dict[str, int] = {}
         self._bells: dict[int, str] = {}
         self._staged: list[StagedMessage] = []
         self._has_slot = False
@@ -142,7 +145,7 @@ class Outbox:
 
     def _pass_one_on(self, record: PassedOn) -> bool:
         self._writer.refresh_rows()
-        mask = self._mask(record.topics)
+        mask = self._mask(record.topics) & ~self._bit(record.not_to)
         if not mask:
             return True
         if (
@@ -329,9 +332,18 @@ class Outbox:
         self._masks[topics] = mask
         return mask
 
+    def _bit(self, name: str) -> int:
+        """The bit of a consumer's row; 0 for one that has none."""
+        bit = self._bits.get(name)
+        if bit is None:
+            row = self._ring.row_of(name)
+            bit = self._bits[name] = 0 if row is None else 1 << row
+        return bit
+
     def _look_at_routes(self) -> None:
         self._routes = load_routes(self._routes_path)
         self._masks = {}
+        self._bits = {}
         self._bells = {}
 
     def _nobody_takes(self, messages: Sequence[DAQJobMessage], topics: tuple[str, ...]) -> None:

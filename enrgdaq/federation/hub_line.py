@@ -197,7 +197,11 @@ class HubLine:
             if not self._acked <= message.number < self._next:
                 raise ServerAwayError(f"{self.endpoint}: acknowledges what was never sent")
             self._acked = message.number + 1
-        elif self._pinged is not None and self._pinged[0] == message.number:
+        elif (
+            isinstance(message, wire.Pong)
+            and self._pinged is not None
+            and self._pinged[0] == message.number
+        ):
             self.round_trip_ms = (now - self._pinged[1]) * 1e3
             self._pinged = None
 

@@ -99,9 +99,13 @@ class DAQJobMirror(MirrorJob):
         for relay in self._relays.values():
             relay.pass_on(self._door.socket)
 
-    def topics_from(self, node: str) -> list[str]:
-        """What is taken here, but for what only the node itself would get back."""
-        return self.wanted(without=downlink_name(node))
+    def expects(self, node: str) -> bool:
+        """A node whose key was revoked has left for good."""
+        return self._door.admits(node)
+
+    def way_back_to(self, node: str) -> str:
+        """The downlink to the node."""
+        return downlink_name(node)
 
     def send(self, address: bytes, message: wire.FromReceiver) -> None:
         """Send to a spoke."""

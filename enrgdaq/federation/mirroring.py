@@ -80,8 +80,12 @@ class MirrorJob(DAQJob):
         """Called each turn, several times a second."""
 
     @abstractmethod
-    def topics_from(self, node: str) -> list[str]:
-        """What is taken of a node."""
+    def expects(self, node: str) -> bool:
+        """Whether a node is missed that sends nothing."""
+
+    @abstractmethod
+    def way_back_to(self, node: str) -> str:
+        """The job here that would carry records of a node back to it, or on to others."""
 
     @abstractmethod
     def send(self, address: bytes, message: wire.FromReceiver) -> None:
@@ -100,6 +104,7 @@ class MirrorJob(DAQJob):
             self.send,
             largest_bytes=self.process.ring.capacity // 2 - HEADER_ROOM,
             may_bring=self.may_bring,
+            way_back_to=self.way_back_to,
         )
         poller = zmq.Poller()
         for one in self.others:
@@ -122,15 +127,22 @@ class MirrorJob(DAQJob):
             if began >= tend_due:
                 tend_due = began + _TEND_SECONDS
                 receiver.want(self.topics_from)
-                self.process.links = receiver.figures()
+                if receiver.is_full:
+                    receiver.say_busy()
+                self.process.links = [
+                    link
+                    for link in receiver.figures()
+                    if link.state == "up" or self.expects(link.peer)
+                ]
 
-    def wanted(self, *, without: str) -> list[str]:
-        """The topics that jobs of this node take and that travel by links."""
+    def topics_from(self, node: str) -> list[str]:
+        """What jobs of this node take of another one; telemetry does not travel by links."""
         routes = load_routes(routes_path(self.process.runtime))
+        way_back = self.way_back_to(node)
         topics = {
             topic
             for consumer in routes.consumers
-            if consumer.name != without
+            if consumer.name != way_back
             for topic in consumer.topics
         }
         return sorted(topic for topic in topics if not Topic.is_telemetry(topic))

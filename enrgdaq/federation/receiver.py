@@ -88,9 +88,13 @@ class DAQJobReceiver(MirrorJob):
             self._hello_due = now + _HELLO_SECONDS
             self._say(wire.Receive(version=wire.LINK_VERSION, node=self.process.supervisor))
 
-    def topics_from(self, node: str) -> list[str]:
-        """What jobs here take; what the uplink takes comes from here."""
-        return self.wanted(without=UPLINK)
+    def expects(self, node: str) -> bool:
+        """The hub, always."""
+        return True
+
+    def way_back_to(self, node: str) -> str:
+        """The uplink, for whatever node: it sends only what is this node's own."""
+        return UPLINK
 
     def send(self, address: bytes, message: wire.FromReceiver) -> None:
         """Send to the hub."""

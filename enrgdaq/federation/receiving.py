@@ -54,7 +54,10 @@ Send = Callable[[bytes, wire.FromReceiver], None]
 
 
 class Receiver:
-    """Takes batches in their order, and acknowledges what is in the mirror ring."""
+    """Takes batches in their order, and acknowledges what is in the mirror ring.
+
+    ``way_back_to`` names this node's link to where a record comes from: it is not owed the record.
+    """
 
     def __init__(
         self,
@@ -65,11 +68,13 @@ class Receiver:
         *,
         largest_bytes: int,
         may_bring: Callable[[str, str], bool],
+        way_back_to: Callable[[str], str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spokes: dict[str, Spoke] = {}
         self._node = node
         self._may_bring = may_bring
+        self._way_back_to = way_back_to
         self._positions = positions
         self._pass_on = pass_on
         self._send = send
@@ -144,6 +149,13 @@ class Receiver:
         for taken in finished:
             ack = wire.Ack(session=taken.session, number=taken.number)
             self._send(taken.spoke.address, ack)
+
+    def say_busy(self) -> None:
+        """Tell senders that this node is there, though it reads nothing of them now."""
+        for spoke in self.spokes.values():
+            # Nobody is heard meanwhile, so nobody is taken to be away.
+            spoke.heard_at = self._clock()
+            self._send(spoke.address, wire.Busy(session=spoke.session))
 
     def figures(self) -> list[LinkFigures]:
         """The links, also those to nodes that are away."""
@@ -229,6 +241,7 @@ class Receiver:
                     payload=payload,
                     timestamp_ns=record.timestamp_ns,
                     messages=record.messages,
+                    not_to=self._way_back_to(node),
                 )
             )
             spoke.figures.messages += record.messages

@@ -117,6 +117,12 @@ class Pong(Struct, frozen=True, kw_only=True, tag="pong"):
     number: _Count
 
 
+class Busy(Struct, frozen=True, kw_only=True, tag="busy"):
+    """Receiver, now and then while its mirror ring is full: all that was sent will be taken."""
+
+    session: _Session
+
+
 class Again(Struct, frozen=True, kw_only=True, tag="again"):
     """Receiver: this session is not known here; open a new one."""
 
@@ -130,7 +136,7 @@ class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
 
 
 FromSender = Open | Batch | Ping | Close
-FromReceiver = Opened | Wanted | Ack | Pong | Again | Refused
+FromReceiver = Opened | Wanted | Ack | Pong | Busy | Again | Refused
 Message = TypeVar("Message")
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

@@ -35,6 +35,10 @@ class CurrentKeys:
         """The key that may come in, if it may."""
         return self._allowed.get(public)
 
+    def may_come(self, name: str, roles: Collection[Role]) -> bool:
+        """Whether a key of this name may come in as one of these roles."""
+        return any(key.name == name and key.role in roles for key in self._allowed.values())
+
     def revoked_name(self, public: str) -> str | None:
         """What a key was called that might come in once."""
         return self._revoked.get(public)

@@ -121,6 +121,10 @@ class Door:
             self.socket.unbind(self.endpoint)
             self._open()
 
+    def admits(self, name: str) -> bool:
+        """Whether a peer of this name may come in: whose key was revoked may not."""
+        return self.is_insecure or self._gate.may_come(name, self.roles)
+
     def peer(self, frame: zmq.Frame) -> Peer | None:
         """Who sent a frame; ``None``: not, or no longer, allowed, so drop the message.
 

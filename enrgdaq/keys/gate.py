@@ -54,6 +54,10 @@ class Gate:
         """Keys of these roles may come in at the doors of this domain."""
         self._roles[domain] = roles
 
+    def may_come(self, name: str, roles: Collection[Role]) -> bool:
+        """Whether a key of this name may come in as one of these roles."""
+        return self._keys.may_come(name, roles)
+
     def look(self) -> None:
         """Answer the questions that are here, and see to changed files; never waits."""
         self._keys.look()

@@ -105,7 +105,7 @@ class Spokes:
         return [
             protocol.NodeStatus(
                 id=name,
-                state=self._state(spoke, now),
+                state=self._state(name, now),
                 age_seconds=now - spoke.heard_at,
                 dropped=spoke.news.dropped,
                 supervisor=spoke.news.view.supervisor,
@@ -131,8 +131,9 @@ class Spokes:
         if spoke is None:
             known = ", ".join(sorted(self._spokes)) or "none"
             raise ControlError(f"no node is called {node!r}; linked to this one: {known}")
-        if self._state(spoke, self._clock()) != "up":
-            raise ControlError(f"{node} is {self._state(spoke, self._clock())}")
+        state = self._state(node, self._clock())
+        if state != "up":
+            raise ControlError(f"{node} is {state}")
         number = next(self._numbers)
         later = Later()
         deadline = self._clock() + _ANSWER_SECONDS
@@ -145,8 +146,9 @@ class Spokes:
             raise ControlError(f"{node} takes no commands at this moment") from None
         return later
 
-    def _state(self, spoke: _Spoke, now: float) -> str:
-        if spoke.has_left:
+    def _state(self, name: str, now: float) -> str:
+        spoke = self._spokes[name]
+        if spoke.has_left or not self._door.admits(name):
             return "left"
         return "up" if now - spoke.heard_at < AWAY_SECONDS else "away"
 

@@ -14,7 +14,7 @@ from enrgdaq.daq.consume import MessageStream
 from enrgdaq.daq.counters import Counters
 from enrgdaq.daq.inbox import Inbox
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
-from enrgdaq.daq.outbox import Outbox
+from enrgdaq.daq.outbox import Outbox, PassedOn
 from enrgdaq.daq.raw_batch import batch_payload, blobs_of
 from enrgdaq.daq.reservation import Reservation, table_layout
 from enrgdaq.daq.spec import RecordSetAside, SourceRing
@@ -26,7 +26,7 @@ from enrgdaq.daq.store.models import (
 )
 from enrgdaq.errors import CodecError, TransportError
 from enrgdaq.models import SupervisorInfo
-from enrgdaq.transport.ring import RingFile, RingIdentity
+from enrgdaq.transport.ring import RecordKind, RingFile, RingIdentity
 from enrgdaq.transport.routes import Consumer, Routes, save_routes
 
 STORE = DAQJobStoreConfig(memory=DAQJobStoreConfigMemory())
@@ -147,6 +147,17 @@ def test_a_damaged_batch_is_refused(position: int) -> None:
     space[position] ^= 0x40
     with pytest.raises(CodecError, match="batch of"):
         blobs_of(memoryview(space))
+
+
+def test_what_is_passed_on_is_not_owed_to_the_way_back(pair: Pair) -> None:
+    def record(number: int, not_to: str) -> PassedOn:
+        payload = memoryview(b"%d" % number)
+        topics = ("store.DAQJobStoreMemory",)
+        return PassedOn(topics, b"header", RecordKind.RAW, payload, number, 1, not_to)
+
+    records = [record(1, "memory"), record(2, "downlink.x"), record(3, "memory")]
+    assert pair.outbox.pass_on(records) == 3
+    assert [bytes(record.payload) for _, _, record in pair.inbox.read()] == [b"2"]
 
 
 def test_one_message_of_a_batch_is_put_aside_alone(pair: Pair, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ class Far:
             lambda _, message: self.said.append(message),
             largest_bytes=1 << 20,
             may_bring=lambda sender, node: sender == node,
+            way_back_to=lambda node: f"downlink.{node}",
         )
 
     def open(self, session: str) -> None:

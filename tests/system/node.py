@@ -1,12 +1,13 @@
 """Drives a real supervisor: its own process, folders, sockets and rings."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,17 @@ class Node:
         os.kill(pid, signal.SIGKILL)
         self._killed.append(pid)
         return pid
+
+    @contextlib.contextmanager
+    def frozen_job(self, name: str) -> Iterator[None]:
+        """A job's process that does nothing; shorter than until it is taken to be hung."""
+        pid = self.wait_job(name, lambda j: j.state == "running").pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def log(self) -> str:
         """The log file."""

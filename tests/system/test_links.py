@@ -185,11 +185,31 @@ def test_a_revoked_node_is_out_and_what_it_takes_waits(nodes: Make) -> None:
     public = remote.keys_of(spoke).public_file(spoke.id)
     remote.keys_of(hub).revoke(spoke.id)
     spoke.wait_job("uplink", lambda job: "does not let this node's key in" in job.condition)
-    hub.wait(lambda: hub.snapshot().nodes[0].state == "away", what="the hub to miss its news")
-    hub.wait(lambda: hub.snapshot().supervisor.problems, what="the hub to miss it")
+    hub.wait(lambda: hub.snapshot().nodes[0].state == "left", what="the node to be out")
+    hub.wait(lambda: not hub.snapshot().links, what="the hub to expect no link")
+    assert not hub.snapshot().supervisor.problems
     remote.keys_of(hub).allow(public, "node")
     wait_rows(hub, spoke, 20_000)
     hub.wait(lambda: hub.snapshot().nodes[0].state == "up", what="the node to be back")
+    stop(spoke, hub)
+
+
+def test_a_hub_without_room_says_that_it_is_there(nodes: Make) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    port = links.make_hub(hub, mirror_size_mb=1)
+    hub.add("csv", links.CSV)
+    links.link(spoke, hub, port, when_behind="hold")
+    links.add_numbers(spoke, 20_000, rows=1_000)
+    hub.start()
+    spoke.start()
+    with hub.frozen_job("csv"):
+        hub.wait(lambda: hub.job("mirror").backpressure_seconds > 7, what="a full mirror ring")
+        # Longer than a node that says nothing is waited for.
+        assert spoke.snapshot().links[0].state == "up"
+        assert hub.snapshot().links[0].state == "up"
+        assert "no answer" not in spoke.log()
+    spoke.wait(lambda: len(rows_in(file_of(hub, spoke))) > 100_000, what="rows to go on")
+    assert hub.snapshot().links[0].repeated == 0
     stop(spoke, hub)
 
 

@@ -1,8 +1,10 @@
 """Nodes are killed and cut off from each other, and no row is lost."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -42,3 +44,15 @@ def test_short_trial(tmp_path: Path) -> None:
     report = check(tmp_path, launch(tmp_path, *arguments))
     assert report.nodes == 3
     assert report.kills + sum(report.deeds.others.values()) >= 5
+
+
+@pytest.mark.timeout(180)
+def test_interrupted_trial_counts_and_leaves_nothing(tmp_path: Path) -> None:
+    trial = launch(tmp_path)
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not any(file.stat().st_size for file in tmp_path.rglob("out/csv/tables-1.csv")):
+        assert trial.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    trial.send_signal(signal.SIGINT)
+    check(tmp_path, trial)

@@ -406,7 +406,8 @@ def _clear_runtime(places: Places, lock: NameLock) -> None:
 def run_until_signalled(supervisor: Supervisor) -> int:
     """Run in the foreground: SIGTERM, SIGINT and SIGHUP stop in order, a second one at once.
 
-    Handlers only take note; the loop acts. Call from the main thread.
+    A hang-up that is ignored, as below ``nohup``, stays ignored. Handlers only take note; the
+    loop acts. Call from the main thread.
     """
     first = 0.0
 
@@ -417,7 +418,9 @@ def run_until_signalled(supervisor: Supervisor) -> int:
             supervisor.hurry()
         supervisor.stop(signal.Signals(number).name)
 
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     previous = {number: signal.signal(number, note) for number in numbers}
     try:
         return supervisor.run()

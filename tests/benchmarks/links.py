@@ -2,7 +2,9 @@
 
 Real supervisors on this host. The spoke's producer sends as fast as the link lets it; the hub's
 reader looks at every word. The plain copy sends the same number of bytes a call over the same path,
-in the same run. With --spokes, what many slow spokes cost their hub.
+in the same run. Paths: loopback; a relay with a rate and a delay; and, for root, a host in a
+network namespace behind a line that also loses packets. With --spokes, what many slow spokes cost
+their hub.
 """
 
 import argparse
@@ -13,13 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 from tests.conftest import own_node
-from tests.system import links
+from tests.system import links, networks
 from tests.system.node import Node, wait_until
 
 _SETTLE_SECONDS = 2.0
@@ -39,43 +42,72 @@ rate = {rate}
 """
 
 
+@dataclass(frozen=True)
+class Ends:
+    """Where the hub listens, what runs the spoke, and the relay in between, if there is one."""
+
+    address: str = "127.0.0.1"
+    prefix: list[str] = field(default_factory=list)
+    line: tuple[float, float] | None = None
+
+    @contextlib.contextmanager
+    def entry(self, port: int) -> Iterator[int]:
+        """The port that the spoke connects to."""
+        if self.line is None:
+            yield port
+            return
+        with _thin_line(port, *self.line) as entry:
+            yield entry
+
+
+Way = Callable[[], contextlib.AbstractContextManager[Ends]]
+
+
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--payload-bytes", type=int, nargs="+", default=[1_600, 160_000, 1_000_000])
-    parser.add_argument("--delay-ms", type=float, default=10.0, help="of the thin line, one way")
-    parser.add_argument("--mbit", type=float, default=100.0, help="of the thin line, Mbit/s")
+    parser.add_argument("--delay-ms", type=float, default=10.0, help="of the lines, one way")
+    parser.add_argument("--mbit", type=float, default=100.0, help="of the lines, Mbit/s")
+    parser.add_argument("--loss", type=float, default=0.01, help="share of packets that are lost")
     parser.add_argument("--spokes", type=int, default=0, help="measure so many slow spokes instead")
     options = parser.parse_args()
     if options.spokes:
         measure_spokes(options.spokes, options.seconds)
         return
     print(f"{'PATH':<10} {'PAYLOAD':>9} {'KEYS':>5} {'LINK MB/S':>10} {'TCP MB/S':>9} {'RATIO':>6}")
-    for path in ("loopback", "thin line"):
-        line = (options.delay_ms, options.mbit) if path == "thin line" else None
-        for payload in options.payload_bytes:
-            plain = plain_rate(payload, options.seconds, line)
-            for has_keys in (True, False):
-                rate = link_rate(payload, options.seconds, line, has_keys=has_keys)
-                print(
-                    f"{path:<10} {payload:>9} {'CURVE' if has_keys else 'none':>5}"
-                    f" {rate / 1e6:>10.1f} {plain / 1e6:>9.1f} {rate / plain:>6.2f}",
-                    flush=True,
-                )
+    for name, path in _paths(options).items():
+        try:
+            measure_path(name, path, options.payload_bytes, options.seconds)
+        except networks.NoNetworksError as error:
+            print(f"{name:<10} not measured: {error}")
 
 
-def link_rate(
-    payload: int, seconds: float, line: tuple[float, float] | None, *, has_keys: bool
-) -> float:
+def measure_path(name: str, path: Way, payloads: list[int], seconds: float) -> None:
+    """Plain TCP, and a link with keys and without, for each size of messages."""
+    for payload in payloads:
+        plain = plain_rate(payload, seconds, path)
+        for has_keys in (True, False):
+            rate = link_rate(payload, seconds, path, has_keys=has_keys)
+            print(
+                f"{name:<10} {payload:>9} {'CURVE' if has_keys else 'none':>5}"
+                f" {rate / 1e6:>10.1f} {plain / 1e6:>9.1f} {rate / plain:>6.2f}",
+                flush=True,
+            )
+
+
+def link_rate(payload: int, seconds: float, path: Way, *, has_keys: bool) -> float:
     """Bytes of payload a second through a link."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         hub, spoke = (stack.enter_context(_node(folder, name)) for name in ("hub", "spoke"))
-        port = links.make_hub(hub, insecure=not has_keys)
-        entry = stack.enter_context(_thin_line(port, line)) if line else port
+        ends = stack.enter_context(path())
+        port = links.make_hub(hub, host=ends.address, insecure=not has_keys)
+        entry = stack.enter_context(ends.entry(port))
+        spoke.prefix = ends.prefix
         hub.add("reader", _READER.format(result=folder / "result.json"))
-        links.link(spoke, hub, entry, insecure=not has_keys, when_behind="hold")
+        links.link(spoke, hub, entry, host=ends.address, insecure=not has_keys, when_behind="hold")
         spoke.add("producer", _PRODUCER.format(payload=payload, rate=0))
         hub.start()
         spoke.start()
@@ -126,14 +158,15 @@ def measure_spokes(count: int, seconds: float) -> None:
         hub.stop()
 
 
-def plain_rate(payload: int, seconds: float, line: tuple[float, float] | None) -> float:
+def plain_rate(payload: int, seconds: float, path: Way) -> float:
     """Bytes a second that one TCP connection carries, sender and receiver in two processes."""
     with contextlib.ExitStack() as stack:
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        port = listening.getsockname()[1]
-        entry = stack.enter_context(_thin_line(port, line)) if line else port
+        ends = stack.enter_context(path())
+        listening = stack.enter_context(socket.create_server((ends.address, 0)))
+        entry = stack.enter_context(ends.entry(listening.getsockname()[1]))
         sender = subprocess.Popen(
-            [sys.executable, "-c", _SENDER, str(entry), str(payload)], stderr=subprocess.DEVNULL
+            [*ends.prefix, sys.executable, "-c", _SENDER, ends.address, str(entry), str(payload)],
+            stderr=subprocess.DEVNULL,
         )
         stack.callback(sender.wait)
         stack.callback(sender.kill)
@@ -151,8 +184,8 @@ def plain_rate(payload: int, seconds: float, line: tuple[float, float] | None) -
 
 _SENDER = """
 import socket, sys
-line = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-data = bytes(int(sys.argv[2]))
+line = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+data = bytes(int(sys.argv[3]))
 while True:
     line.sendall(data)
 """
@@ -165,10 +198,28 @@ def _node(folder: Path, name: str) -> Iterator[Node]:
         yield made
 
 
+def _paths(options: argparse.Namespace) -> dict[str, Way]:
+    @contextlib.contextmanager
+    def loopback() -> Iterator[Ends]:
+        yield Ends()
+
+    @contextlib.contextmanager
+    def thin_line() -> Iterator[Ends]:
+        yield Ends(line=(options.delay_ms, options.mbit))
+
+    @contextlib.contextmanager
+    def lossy_line() -> Iterator[Ends]:
+        with networks.host_behind_lossy_line(options.delay_ms, options.mbit, options.loss) as far:
+            yield Ends(far.near_address, far.prefix)
+
+    return {"loopback": loopback, "thin line": thin_line, "lossy line": lossy_line}
+
+
 @contextlib.contextmanager
-def _thin_line(port: int, line: tuple[float, float]) -> Iterator[int]:
-    command = [sys.executable, str(Path(__file__).with_name("thin_line.py")), str(port)]
-    with subprocess.Popen([*command, *map(str, line)], stdout=subprocess.PIPE) as process:
+def _thin_line(port: int, delay_ms: float, mbit: float) -> Iterator[int]:
+    command = [sys.executable, str(Path(__file__).with_name("thin_line.py"))]
+    figures = [str(port), str(delay_ms), str(mbit)]
+    with subprocess.Popen([*command, *figures], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield int(process.stdout.readline())
         process.kill()

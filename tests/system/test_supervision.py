@@ -264,6 +264,17 @@ def test_signal_that_comes_twice_stops_in_order(it: Node) -> None:
     assert "in order" in it.log()
 
 
+def test_hang_up_below_nohup_is_nothing(it: Node) -> None:
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.prefix = ["nohup"]
+    it.start()
+    assert it.process is not None
+    it.process.send_signal(signal.SIGHUP)
+    it.client.restart("it")
+    it.wait_job("it", lambda job: job.restarts == 1 and job.state == "running")
+    assert it.stop() == 0
+
+
 def test_stubborn_job_is_killed_in_time(it: Node) -> None:
     it.configure(stop_grace_seconds=2)
     it.add_code(

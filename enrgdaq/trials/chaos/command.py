@@ -112,7 +112,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for number in (signal.SIGTERM, signal.SIGHUP):
         # As Ctrl-C: the trial's processes and mounts are not to outlive it.
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     import msgspec
 
     from enrgdaq.trials.bench import say_on_terminal

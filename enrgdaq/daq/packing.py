@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from enrgdaq.daq.arrow_streams import TableEncoder
 from enrgdaq.daq.models import DAQJobMessage
-from enrgdaq.daq.payloads import NO_PAYLOAD, Payload, arrow_payload, raw_payload, rows_payload
+from enrgdaq.daq.payloads import NO_PAYLOAD, Payload, raw_payload, rows_payload
 from enrgdaq.daq.raw_batch import batch_payload
 from enrgdaq.daq.store.models import (
     FILE_BACKENDS,
@@ -64,6 +65,7 @@ class Packer:
     def __init__(self) -> None:
         self._envelopes: dict[object, Envelope] = {}
         self._encode = msgspec.msgpack.Encoder().encode
+        self._tables = TableEncoder()
         self._latest: tuple[DAQJobMessageStore, Envelope] | None = None
 
     def pack(self, message: DAQJobMessage) -> PackedMessage:
@@ -75,7 +77,7 @@ class Packer:
         if isinstance(message, DAQJobMessageStoreRaw):
             payload = raw_payload(message)
         elif isinstance(message, DAQJobMessageStorePyArrow):
-            payload = arrow_payload(message)
+            payload = self._tables.payload(message)
         elif isinstance(message, DAQJobMessageStoreTabular):
             payload = rows_payload(message)
         else:

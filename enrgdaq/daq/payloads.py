@@ -1,14 +1,11 @@
 """What lies beside a message's header in a record: an Arrow stream, raw bytes, rows, or nothing."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
 from enrgdaq.daq.store.models import (
-    DAQJobMessageStorePyArrow,
     DAQJobMessageStoreRaw,
     DAQJobMessageStoreTabular,
 )
@@ -36,38 +33,6 @@ class PackedRows(msgspec.Struct, omit_defaults=True):
 
     data: list[list[Any]] | None = None
     columns: dict[str, list[Any]] | None = None
-
-
-def arrow_payload(message: DAQJobMessageStorePyArrow) -> Payload:
-    """A table as an Arrow IPC stream. Raises :class:`CodecError`."""
-    table = message.table
-    if not isinstance(table, (pa.Table, pa.RecordBatch)):
-        raise CodecError(
-            f"table must be a pyarrow Table or RecordBatch, not {type(table).__name__}"
-        )
-    batches = table.to_batches() if isinstance(table, pa.Table) else [table]
-    # A dry run over the same writer: exact for dictionaries too, and no byte is copied.
-    size = pa.MockOutputStream()
-    _write_stream(size, table.schema, batches)
-
-    def fill(space: memoryview) -> None:
-        sink = pa.FixedSizeBufferWriter(pa.py_buffer(space))
-        _write_stream(sink, table.schema, batches)
-        sink.close()
-
-    return Payload(RecordKind.ARROW, size.size(), table.num_rows, fill=fill)
-
-
-def _write_stream(sink: Any, schema: pa.Schema, batches: list[pa.RecordBatch]) -> None:
-    with pa.ipc.new_stream(sink, schema, options=_stream_options()) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-
-
-@functools.cache
-def _stream_options() -> Any:
-    # Else each stream asks the environment for old formats: a tenth of a table's time.
-    return pa.ipc.IpcWriteOptions()
 
 
 def bytes_in(message: DAQJobMessageStoreRaw) -> memoryview:

@@ -4,9 +4,9 @@ import datetime as dt
 from collections.abc import Sequence
 
 import msgspec
-import pyarrow as pa
 from msgspec.structs import replace
 
+from enrgdaq.daq.arrow_streams import TableDecoder
 from enrgdaq.daq.models import DAQJobInfo, DAQJobMessage
 from enrgdaq.daq.payloads import PackedRows
 from enrgdaq.daq.raw_batch import blobs_of
@@ -34,6 +34,7 @@ class Unpacker:
         self._ring_uuid = ring_uuid
         self._sender = sender
         self._heads: dict[bytes, DAQJobMessage] = {}
+        self._tables = TableDecoder()
         self._time = (0, dt.datetime.fromtimestamp(0, dt.UTC))
 
     def unpack(self, record: Record) -> Sequence[DAQJobMessage]:
@@ -45,7 +46,7 @@ class Unpacker:
         if record.kind == RecordKind.RAW_BATCH:
             return self._unpack_batch(record, name)
         message = self._head_of(record, name)
-        _put_payload(message, record)
+        self._put_payload(message, record)
         if not self._for_store and isinstance(message, DAQJobMessageStoreRaw):
             message.data = bytes(message.data)
         return (message,)
@@ -86,19 +87,18 @@ class Unpacker:
             self._time = timestamp_ns, dt.datetime.fromtimestamp(timestamp_ns / 1e9, dt.UTC)
         return self._time[1]
 
+    def _put_payload(self, message: DAQJobMessage, record: Record) -> None:
+        if isinstance(message, DAQJobMessageStoreRaw):
+            message.data = record.payload
+        elif isinstance(message, DAQJobMessageStorePyArrow):
+            message.table = self._tables.table(record.payload)
+        elif isinstance(message, DAQJobMessageStoreTabular):
+            try:
+                rows = _ROWS_DECODER.decode(record.payload)
+            except msgspec.MsgspecError as error:
+                raise CodecError(f"rows at {record.start}: {error}") from error
+            message.data = rows.data
+            message.data_columns = rows.columns
+
 
 _ROWS_DECODER = msgspec.msgpack.Decoder(PackedRows)
-
-
-def _put_payload(message: DAQJobMessage, record: Record) -> None:
-    if isinstance(message, DAQJobMessageStorePyArrow):
-        message.table = pa.ipc.open_stream(pa.py_buffer(record.payload)).read_all()
-    elif isinstance(message, DAQJobMessageStoreRaw):
-        message.data = record.payload
-    elif isinstance(message, DAQJobMessageStoreTabular):
-        try:
-            rows = _ROWS_DECODER.decode(record.payload)
-        except msgspec.MsgspecError as error:
-            raise CodecError(f"rows at {record.start}: {error}") from error
-        message.data = rows.data
-        message.data_columns = rows.columns

@@ -1,0 +1,117 @@
+"""Tables as Arrow IPC streams and back, without saying and reading the same schema again and again.
+
+The format is that of ``pyarrow.ipc``: a schema, record batches, an end; what is written here is
+byte for byte what its stream writer writes. Making and reading a stream takes pyarrow longer than
+a small table itself, and most of that is the schema, the same for message after message.
+"""
+
+from typing import Any, Final
+
+import pyarrow as pa
+
+from enrgdaq.daq.payloads import Payload
+from enrgdaq.daq.store.models import DAQJobMessageStorePyArrow
+from enrgdaq.errors import CodecError
+from enrgdaq.transport.ring import RecordKind
+
+# Larger ones are copied once, into the ring; a copy of these is quicker than a stream writer.
+_SMALL_BYTES: Final = 64 << 10
+_END: Final = b"\xff\xff\xff\xff\0\0\0\0"
+
+
+class TableEncoder:
+    """Makes payloads of tables. Keeps the latest schema."""
+
+    def __init__(self) -> None:
+        self._schema: pa.Schema | None = None
+        self._prefix: bytes | None = None
+        self._options: Any = None
+
+    def payload(self, message: DAQJobMessageStorePyArrow) -> Payload:
+        """A table as a stream. Raises :class:`CodecError` for what is none."""
+        table = message.table
+        if not isinstance(table, (pa.Table, pa.RecordBatch)):
+            raise CodecError(
+                f"table must be a pyarrow Table or RecordBatch, not {type(table).__name__}"
+            )
+        batches = table.to_batches() if isinstance(table, pa.Table) else [table]
+        schema = table.schema
+        if self._schema is None or not schema.equals(self._schema, check_metadata=True):
+            self._schema = schema
+            self._prefix = None if _has_dictionaries(schema) else schema.serialize().to_pybytes()
+        prefix = self._prefix
+        if prefix is None:
+            length = self._length(schema, batches)
+        else:
+            size = sum(map(pa.ipc.get_record_batch_size, batches))
+            length = len(prefix) + size + len(_END)
+            if size <= _SMALL_BYTES:
+                parts = [prefix, *(batch.serialize() for batch in batches), _END]
+                return Payload(RecordKind.ARROW, length, table.num_rows, b"".join(parts))
+
+        def fill(space: memoryview) -> None:
+            sink = pa.FixedSizeBufferWriter(pa.py_buffer(space))
+            self._write(sink, schema, batches)
+            sink.close()
+
+        return Payload(RecordKind.ARROW, length, table.num_rows, fill=fill)
+
+    def _length(self, schema: pa.Schema, batches: list[pa.RecordBatch]) -> int:
+        # A dry run over the same writer: exact for dictionaries too, and no byte is copied.
+        size = pa.MockOutputStream()
+        self._write(size, schema, batches)
+        return int(size.size())
+
+    def _write(self, sink: Any, schema: pa.Schema, batches: list[pa.RecordBatch]) -> None:
+        if self._options is None:
+            # Else each stream asks the environment for old formats: a tenth of a table's time.
+            self._options = pa.ipc.IpcWriteOptions()
+        with pa.ipc.new_stream(sink, schema, options=self._options) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+
+
+class TableDecoder:
+    """Reads tables from payloads, in place. Keeps the latest schema."""
+
+    def __init__(self) -> None:
+        self._schema: pa.Schema | None = None
+        self._prefix = b""
+
+    def table(self, payload: memoryview) -> pa.Table:
+        """The table in a stream; it points into the payload. Raises :class:`pa.ArrowException`."""
+        length = len(self._prefix)
+        if self._schema is not None and bytes(payload[:length]) == self._prefix:
+            batch = _only_batch(payload[length:], self._schema)
+            if batch is not None:
+                return pa.Table.from_batches([batch], self._schema)
+        table = pa.ipc.open_stream(pa.py_buffer(payload)).read_all()
+        if not _has_dictionaries(table.schema):
+            self._schema = table.schema
+            self._prefix = table.schema.serialize().to_pybytes()
+        return table
+
+
+def _only_batch(rest: memoryview, schema: pa.Schema) -> pa.RecordBatch | None:
+    """The batch behind the schema, when there is one and then the end, as nearly always."""
+    source = pa.BufferReader(pa.py_buffer(rest))
+    try:
+        message = pa.ipc.read_message(source)
+    except EOFError:  # no batch at all
+        return None
+    if message.type != "record batch" or source.tell() + len(_END) != source.size():
+        return None
+    return pa.ipc.read_record_batch(message, schema)
+
+
+def _has_dictionaries(schema: pa.Schema) -> bool:
+    """Whether there is more in a stream of this schema than batches."""
+    return any(_is_or_has_dictionary(kind) for kind in schema.types)
+
+
+def _is_or_has_dictionary(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    return pa.types.is_dictionary(kind) or any(
+        _is_or_has_dictionary(kind.field(index).type) for index in range(kind.num_fields)
+    )

@@ -34,7 +34,9 @@ class LinkLine(Protocol):
     and what :meth:`send` did not bring to its end is sent again.
     """
 
-    round_trip_ms: float | None
+    @property
+    def round_trip_ms(self) -> float | None:
+        """To the other end and back; ``None`` while that is not known."""
 
     @property
     def peer(self) -> str:

@@ -1,0 +1,266 @@
+"""The sender's line: batches of one ring each, into this node's own stream."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from enrgdaq.daq.models import LinkFigures
+from enrgdaq.errors import ServerAwayError, TransportError
+from enrgdaq.federation.batching import Held, batches
+from enrgdaq.federation.jetstream import api, names
+from enrgdaq.federation.jetstream.connection import Connection
+from enrgdaq.federation.jetstream.messages import (
+    HEADER_ROOM,
+    PLACE_HEADER,
+    Part,
+    parts,
+    read_place,
+    write_place,
+)
+from enrgdaq.federation.jetstream.publishing import WINDOW, Published, Publisher, full_text
+from enrgdaq.federation.jetstream.streams import (
+    all_consumers,
+    data_config,
+    ensure_consumer,
+    ensure_stream,
+)
+from enrgdaq.federation.jetstream.wants import Want, read_want, union, wants_of_others
+from enrgdaq.models import FederationNatsConfig
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+_HOUSE_SECONDS: Final = 2.0
+_OPEN_SECONDS: Final = 20.0
+_BATCH_OVERHEAD: Final = 256 << 10  # a batch's first frame, for many small records
+_SESSION_LETTERS: Final = 8
+
+
+class NatsLine:
+    """Made on one thread and used on another, one after the other.
+
+    Raises :class:`ServerAwayError` wherever the servers fail, and while nobody takes anything.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: FederationNatsConfig,
+        node: str,
+        stored: dict[str, int],
+        log: logging.Logger,
+    ) -> None:
+        """``stored``: how far rings are known to be stored, kept from line to line."""
+        self._connection = connection
+        self._settings = settings
+        self._node = node
+        self._stored = stored
+        self._log = log
+        self._config = data_config(settings, node)
+        self._session = uuid.uuid4().hex
+        self._numbers = itertools.count()
+        self._before: dict[str, int] = {}
+        self._wants: dict[str, Want] = {}
+        self._wants_lock = threading.Lock()
+        self._has_news = True
+        self._info = api.StreamInfo()
+        self._lag = 0
+        self._purged = 0
+        try:
+            self._publisher = connection.call(self._open(), _OPEN_SECONDS)
+            connection.begin(self._keep_house())
+        except BaseException:
+            connection.close()
+            raise
+
+    @property
+    def peer(self) -> str:
+        """The stream."""
+        return self._config.name
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """To the server and back."""
+        return self._connection.round_trip_ms
+
+    @property
+    def largest_bytes(self) -> int:
+        """What all nodes that take have room for."""
+        with self._wants_lock:
+            return min(want.largest_bytes for want in self._wants.values())
+
+    def take_topics(self) -> list[str] | None:
+        """What all other nodes want together, once after each change."""
+        with self._wants_lock:
+            if not self._has_news:
+                return None
+            self._has_news = False
+            return union(self._wants)
+
+    def look(self) -> None:
+        """Raise when the server is gone; never waits."""
+        self._connection.look()
+
+    def send(self, held: Sequence[Held], give_up: Callable[[], bool]) -> None:
+        """Send records; when this returns, the stream has stored and replicated them."""
+        by_ring: dict[str, list[Held]] = {}
+        for one in held:
+            by_ring.setdefault(one.home.ring_uuid, []).append(one)
+        for ring_uuid, records in by_ring.items():
+            if ring_uuid not in self._before:
+                self._before[ring_uuid] = self._known_end(ring_uuid)
+            known = self._before[ring_uuid]
+            self._send_ring(ring_uuid, [r for r in records if r.record.end > known], give_up)
+        self._publisher.finish(give_up)
+
+    def show_in(self, figures: LinkFigures) -> None:
+        """Stream, leader, and what the slowest reader has not read yet."""
+        figures.stream = self._config.name
+        figures.leader = leader_of(self._info)
+        figures.lag = self._lag
+
+    def say_close(self) -> None:
+        """Nobody needs to know: what this node has sent stays."""
+
+    def close(self) -> None:
+        """End the connection; idempotent."""
+        self._connection.close()
+
+    def _send_ring(
+        self, ring_uuid: str, records: Sequence[Held], give_up: Callable[[], bool]
+    ) -> None:
+        subject = names.data_subject(self._settings.prefix, self._node, ring_uuid)
+        largest = self._connection.largest_message - HEADER_ROOM
+        made = batches(
+            self._session,
+            records,
+            lambda: next(self._numbers),
+            most_bytes=max(largest - _BATCH_OVERHEAD, largest // 2),
+        )
+        for batch in made:
+            for part in parts(batch, self._before[ring_uuid], largest):
+                place = part.place
+                message = Published(
+                    subject,
+                    part.data,
+                    self._message_id(ring_uuid, part),
+                    write_place(place),
+                    ring_uuid,
+                    place.stored_end,
+                )
+                self._publisher.publish(message, give_up)
+            self._before[ring_uuid] = batch.head.records[-1].end
+
+    def _message_id(self, ring_uuid: str, part: Part) -> str:
+        place = part.place
+        found = f"{ring_uuid}:{place.before}-{place.end}"
+        if place.parts == 1:
+            return found
+        # A batch that was left half sent is sent again from its first part on.
+        return f"{found}:{self._session[:_SESSION_LETTERS]}:{place.part}"
+
+    async def _open(self) -> Publisher:
+        connection, settings = self._connection, self._settings
+        await connection.subscribe(names.wanted_subjects(settings.prefix), self._hear)
+        self._info = await ensure_stream(connection, self._config)
+        wants = await wants_of_others(connection, settings, self._node)
+        if not wants:
+            raise ServerAwayError(
+                f"{connection.address}: no node takes anything yet; set receive = true on one"
+            )
+        for node in wants:
+            await ensure_consumer(connection, self._config.name, node)
+        with self._wants_lock:
+            self._wants = {**wants, **self._wants}
+        # The number first: what lands after this look makes the first message be refused.
+        self._info = await connection.ask(api.StreamInfo, f"STREAM.INFO.{self._config.name}")
+        state = self._info.state
+        if self._has_no_room(state):
+            await self._remove_read()
+            raise ServerAwayError(f"{connection.address}: {full_text(self._config.name)}")
+        publisher = Publisher(connection, self._config.name, state.last_seq, self._stored)
+        await publisher.start()
+        return publisher
+
+    def _has_no_room(self, state: api.StreamState) -> bool:
+        room = self._config.max_bytes - state.bytes
+        most = min(WINDOW * self._connection.largest_message, self._config.max_bytes // 2)
+        return self._config.discard == "new" and room < most
+
+    def _known_end(self, ring_uuid: str) -> int:
+        found = self._connection.call(self._stored_end(ring_uuid))
+        known = self._stored.get(ring_uuid, 0)
+        if 0 < found < known:
+            self._log.error(
+                "stream %s has lost what it had acknowledged of ring %s: bytes %d to %d",
+                *(self._config.name, ring_uuid, found, known),
+            )
+        return max(found, known)
+
+    async def _stored_end(self, ring_uuid: str) -> int:
+        """How far a ring is stored, by the last message of its subject."""
+        subject = names.data_subject(self._settings.prefix, self._node, ring_uuid)
+        try:
+            answer = await self._connection.ask(
+                api.MessageAnswer, f"STREAM.MSG.GET.{self._config.name}", {"last_by_subj": subject}
+            )
+        except api.RefusedError as error:
+            if error.is_not_found:
+                return 0
+            raise
+        found = api.headers_of(answer.message.hdrs) if answer.message is not None else {}
+        return read_place(found.get(PLACE_HEADER, "")).stored_end
+
+    def _hear(self, message: "Msg") -> None:
+        try:
+            want = read_want(message.data, message.subject, self._settings.prefix)
+        except TransportError:
+            # Of a stranger, or of a version to come; what a node said before stays.
+            return
+        if want.node != self._node:
+            self._connection.begin(self._meet(want))
+
+    async def _meet(self, want: Want) -> None:
+        """First its consumer is there, then things are sent for it."""
+        with contextlib.suppress(Exception):
+            await ensure_consumer(self._connection, self._config.name, want.node)
+        with self._wants_lock:
+            self._wants[want.node] = want
+            self._has_news = True
+
+    async def _keep_house(self) -> None:
+        """While the line lives: figures, and room in the stream."""
+        while True:
+            # What fails now is tried again; whether the server is there, look() finds out.
+            with contextlib.suppress(Exception):
+                await self._remove_read()
+            await asyncio.sleep(_HOUSE_SECONDS)
+
+    async def _remove_read(self) -> None:
+        stream = self._config.name
+        consumers = {c.name: c for c in await all_consumers(self._connection, stream)}
+        info = await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{stream}")
+        self._info = info
+        with self._wants_lock:
+            readers = [names.token(node) for node in self._wants]
+        self._lag = max((c.lag for name, c in consumers.items() if name in readers), default=0)
+        if not self._settings.remove_read or self._settings.retention != "limits":
+            return
+        if not readers or any(name not in consumers for name in readers):
+            return
+        read = min(consumer.ack_floor.stream_seq for consumer in consumers.values())
+        # The last one stays: it tells how far its ring is stored.
+        keep = min(read + 1, info.state.last_seq)
+        if keep > max(self._purged, info.state.first_seq):
+            await self._connection.ask(api.Answer, f"STREAM.PURGE.{stream}", {"seq": keep})
+            self._purged = keep
+
+
+def leader_of(info: api.StreamInfo) -> str:
+    """The server that leads a stream; empty where it has only one."""
+    return info.cluster.leader if info.cluster is not None else ""

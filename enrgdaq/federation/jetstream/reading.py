@@ -1,0 +1,249 @@
+"""What a node does with the messages of one stream: in order, whole, nothing twice.
+
+A redelivered message may come behind newer ones. Records are dropped by watermark, so a newer one
+must never be taken first: it waits until the stream's next number is here. A number that the
+stream does not have any more was lost, and that is said.
+"""
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from enrgdaq.daq.models import LinkFigures
+from enrgdaq.daq.outbox import PassedOn
+from enrgdaq.errors import TransportError
+from enrgdaq.federation.jetstream.messages import Place, join
+from enrgdaq.federation.positions import Positions
+from enrgdaq.federation.unpacking import unpack
+
+_GAP_SECONDS: Final = 15.0
+"""More than twice what redelivery takes: then the stream itself is asked."""
+_MOST_WAITING: Final = 32
+_BATCH_ROOM: Final = 8 << 20
+"""What a batch of one large record has besides it, at most."""
+
+
+class Arrived(NamedTuple):
+    """A message of a stream. ``reply``: where it is acknowledged; empty when it was asked for."""
+
+    sequence: int
+    is_again: bool
+    ring_uuid: str
+    place: Place
+    data: bytes
+    reply: str
+
+
+class Taken(msgspec.Struct):
+    """A batch on its way into the mirror ring."""
+
+    reading: "StreamReading"
+    key: str
+    sequence: int
+    """The number of its last message."""
+    places: list[tuple[str, str, int]] = []
+    records: list[PassedOn] = []
+    done: int = 0
+
+
+class StreamReading:
+    """Where this node is in the stream of another one."""
+
+    def __init__(
+        self,
+        node: str,
+        stream: str,
+        positions: Positions,
+        *,
+        largest_bytes: int,
+        log: logging.Logger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.node = node
+        self.stream = stream
+        self.next = 1
+        """The stream's number that is to come next."""
+        self.figures = LinkFigures(
+            peer=node, is_sender=False, state="away", since=dt.datetime.now(dt.UTC), stream=stream
+        )
+        self.ready: list[Taken] = []
+        """What can go into the mirror ring now, in order."""
+        self._key = ""
+        self._positions = positions
+        self._largest = largest_bytes
+        self._log = log
+        self._clock = clock
+        self._waiting: dict[int, Arrived] = {}
+        self._parts: list[Arrived] = []
+        self._replies: dict[int, str] = {}
+        self._gap_since: float | None = None
+
+    def begin(self, created: str, acknowledged: int, first: int, last: int) -> None:
+        """Go on where this node was in the stream, which may be a new one of the same name.
+
+        ``created``: of the stream; ``acknowledged``: the number up to which the server knows that
+        all was taken; ``first`` and ``last``: what the stream has.
+        """
+        key = f"{self.stream} of {created}"
+        known = self._positions.end_of(self.node, key)
+        if key != self._key or last + 1 < self.next:
+            if self._key or last < known:
+                # What it has is compared by place, so nothing comes twice.
+                self._log.warning("stream %s has begun anew", self.stream)
+            self._key = key
+            self._start_over(known if last >= known else 0)
+        self._positions.forget_rings(self.node, {key})
+        gone = max(first - 1, acknowledged)
+        if gone >= self.next and not self._parts:
+            if self.next > 1:
+                self._say_lost(self.next, gone)
+            self._skip_to(gone + 1)
+
+    def take(self, arrived: Arrived) -> None:
+        """Take one message, and all that have waited for it.
+
+        Raises :class:`TransportError` where this node has no room for what comes.
+        """
+        number, place = arrived.sequence, arrived.place
+        if arrived.is_again:
+            self.figures.redelivered += 1
+        if (
+            number <= self._committed
+            and place.part == place.parts
+            and not self._positions.has(self.node, arrived.ring_uuid, place.end)
+        ):
+            self._log.warning("stream %s counts anew from %d", self.stream, number)
+            self._key += "'"
+            self._start_over(number - 1)
+        if arrived.reply:
+            self._replies[number] = arrived.reply
+        if number >= self.next:
+            self._waiting[number] = arrived
+        before = self.next
+        while (following := self._waiting.get(self.next)) is not None:
+            taken = self._take_next(following)
+            del self._waiting[self.next]
+            self.next += 1
+            if taken is not None:
+                self.ready.append(taken)
+        if not self._waiting:
+            self._gap_since = None
+        elif self._gap_since is None or self.next > before:
+            self._gap_since = self._clock()
+
+    def replies(self) -> list[str]:
+        """Where to acknowledge what is in the mirror ring; each once."""
+        done = [number for number in self._replies if number <= self._committed]
+        return [self._replies.pop(number) for number in done]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits here that no more is to be asked for."""
+        return len(self._waiting) > _MOST_WAITING
+
+    @property
+    def missing(self) -> int | None:
+        """The number that the stream is to be asked for: others wait for it for too long."""
+        since = self._gap_since
+        if since is None or self._clock() - since < _GAP_SECONDS:
+            return None
+        return self.next
+
+    def give_up_missing(self) -> None:
+        """The stream does not have the missing number either: say so, and go on behind it."""
+        if self._waiting:
+            following = self._waiting[min(self._waiting)]
+            self._say_lost(self.next, following.sequence - 1)
+            self._skip_to(following.sequence)
+            self.take(following._replace(is_again=False))
+
+    def note(self, taken: Taken, written: int) -> None:
+        """So many more records of a batch are in the mirror ring."""
+        for place in taken.places[taken.done : taken.done + written]:
+            self._positions.note(*place)
+        taken.done += written
+        # What was taken before the stream began anew counts for its old numbers only.
+        if taken.done == len(taken.records) and taken.key == self._key:
+            self._positions.note(self.node, self._key, taken.sequence)
+
+    def _take_next(self, arrived: Arrived) -> Taken | None:
+        place = arrived.place
+        pieces = self._parts
+        if place.part == 1 and pieces:
+            # The sender was killed in the middle, and began with this batch anew.
+            self._parts = pieces = []
+        is_next = not pieces or (
+            (pieces[0].ring_uuid, pieces[0].place._replace(part=place.part))
+            == (arrived.ring_uuid, place)
+            and pieces[-1].place.part + 1 == place.part
+        )
+        if place.part != len(pieces) + 1 or not is_next:
+            self._parts = []
+            self._log.error(
+                "stream %s: message %d is the rest of a batch whose beginning is gone",
+                *(self.stream, arrived.sequence),
+            )
+            return Taken(self, self._key, arrived.sequence)
+        if place.size > self._largest + _BATCH_ROOM:
+            raise TransportError(
+                f"a message of {place.size / 1e6:.1f} MB of {self.node} does not fit; set"
+                f" mirror_size_mb = {2 * place.size // (1 << 20) + 1} or more in [federation]"
+            )
+        pieces.append(arrived)
+        if place.part < place.parts:
+            return None
+        self._parts = []
+        return self._unpack(arrived, [piece.data for piece in pieces])
+
+    def _unpack(self, last: Arrived, data: list[bytes]) -> Taken:
+        taken = Taken(self, self._key, last.sequence)
+        try:
+            batch, body = join(data)
+            if {home.ring_uuid for home in batch.homes} != {last.ring_uuid}:
+                raise TransportError("is of another ring than its subject says")
+            found = unpack(
+                batch,
+                body,
+                self._positions,
+                largest_bytes=self._largest,
+                may_bring=lambda home: home == self.node,
+            )
+        except TransportError as error:
+            # Nobody who sends by our rules writes this; waiting would not make it better.
+            self._log.error("stream %s: message %d dropped: %s", self.stream, last.sequence, error)
+            return taken
+        self.figures.repeated += found.repeated
+        self.figures.messages += found.messages
+        self.figures.bytes += found.bytes
+        taken.places, taken.records = found.places, found.records
+        return taken
+
+    @property
+    def _committed(self) -> int:
+        """The number up to which all is in the mirror ring."""
+        return self._positions.end_of(self.node, self._key)
+
+    def _start_over(self, known: int) -> None:
+        self.next = known + 1
+        self._waiting.clear()
+        self._parts = []
+        self._replies.clear()
+        self.ready.clear()
+        self._positions.note(self.node, self._key, known)
+
+    def _skip_to(self, number: int) -> None:
+        self.next = number
+        self._parts = []
+        for waiting in [one for one in self._waiting if one < number]:
+            del self._waiting[waiting]
+
+    def _say_lost(self, first: int, last: int) -> None:
+        self._log.error(
+            "stream %s: messages %d to %d were never read here and are gone (%d): by its limits,"
+            " by hand, or read by another node with this one's name",
+            *(self.stream, first, last, last - first + 1),
+        )

@@ -1,0 +1,199 @@
+"""Who takes by NATS: what lies in other nodes' streams goes into the mirror ring."""
+
+import datetime as dt
+import time
+from collections import deque
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+
+from enrgdaq.daq.store.server import ServerLink
+from enrgdaq.errors import ServerAwayError, TransportError
+from enrgdaq.federation.endpoints import UPLINK
+from enrgdaq.federation.jetstream.connection import Connection
+from enrgdaq.federation.jetstream.login import login_of
+from enrgdaq.federation.jetstream.reader_line import Begun, ReaderLine
+from enrgdaq.federation.jetstream.reading import Arrived, StreamReading, Taken
+from enrgdaq.federation.jetstream.wants import VERSION, Want
+from enrgdaq.federation.taking import TakingConfig, TakingJob
+from enrgdaq.models import FederationNatsConfig
+
+_FULL_SECONDS: Final = 0.002
+_IDLE_SECONDS: Final = 0.2
+_TEND_SECONDS: Final = 0.5
+_RETRY_SECONDS: Final = 1.0
+_ASK_AGAIN_SECONDS: Final = 5.0
+_MOST_DOUBTS: Final = 3
+
+
+class DAQJobNatsReceiverConfig(TakingConfig, kw_only=True):
+    """Made from ``[federation.nats]`` of ``supervisor.toml``."""
+
+    nats: Annotated[FederationNatsConfig, Meta(description="servers, streams and login")]
+    timeout_seconds: Annotated[
+        float,
+        Meta(ge=0.1, le=600, description="a server silent for so long in a command is away"),
+    ] = 5.0
+
+
+class DAQJobNatsReceiver(TakingJob):
+    """Takes what other nodes send, in order, and acknowledges it when the mirror ring has it."""
+
+    config_type = DAQJobNatsReceiverConfig
+    config: DAQJobNatsReceiverConfig
+
+    def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self._readings: dict[str, StreamReading] = {}
+        self._taken: deque[Taken] = deque()
+        self._said: tuple[ReaderLine | None, Want | None] = None, None
+        self._doubts: dict[str, tuple[int, int, float]] = {}
+        self._blocked = ""
+
+    def start(self) -> None:
+        """Take what comes, until told to stop."""
+        self._positions = self.load_positions()
+        self._link = ServerLink(", ".join(self.config.nats.servers), self._connect, self.log)
+        try:
+            self._run()
+        finally:
+            self._link.close()
+
+    def _connect(self) -> ReaderLine:
+        connection = Connection(
+            login_of(self.config.nats),
+            name=f"{self.supervisor_id} mirror",
+            timeout_seconds=self.config.timeout_seconds,
+        )
+        return ReaderLine(connection, self.config.nats, self.supervisor_id, self.log)
+
+    def _run(self) -> None:
+        tend_due = 0.0
+        while not self.stopping:
+            self._watchdog.reset()
+            line = self._line()
+            if self._taken:
+                began = time.monotonic()
+                self.sleep(_FULL_SECONDS)
+                self.process.add_waited(time.monotonic() - began)
+            elif line is None:
+                self.sleep(_IDLE_SECONDS)
+            else:
+                for stream, one in line.take(_IDLE_SECONDS):
+                    self._take(stream, one)
+            self._work(line)
+            if time.monotonic() >= tend_due:
+                tend_due = time.monotonic() + _TEND_SECONDS
+                self._tend(line)
+
+    def _line(self) -> ReaderLine | None:
+        """The connection, while there is one; says in the condition what is waited for."""
+        try:
+            line = self._link.get()
+            try:
+                line.look()
+            except ServerAwayError as error:
+                raise self._link.lost(error) from error
+        except ServerAwayError as error:
+            self.set_condition(f"waiting for server {error}")
+            return None
+        self._link.worked()
+        return line
+
+    def _take(self, stream: str, one: Begun | Arrived) -> None:
+        if isinstance(one, Begun):
+            reading = self._readings.get(stream)
+            if reading is None:
+                reading = self._readings[stream] = StreamReading(
+                    one.node,
+                    stream,
+                    self._positions,
+                    largest_bytes=self.largest_bytes,
+                    log=self.log,
+                )
+            reading.begin(one.created, one.acknowledged, one.first, one.last)
+            return
+        reading = self._readings.get(stream)
+        if reading is None:
+            raise AssertionError("a stream begins before its messages")
+        try:
+            reading.take(one)
+            self._blocked = ""
+        except TransportError as error:
+            self._blocked = str(error)
+
+    def _work(self, line: ReaderLine | None) -> None:
+        """Write what was taken into the mirror ring, as far as there is room; acknowledge it."""
+        for reading in self._readings.values():
+            self._taken += reading.ready
+            reading.ready.clear()
+        while self._taken:
+            taken = self._taken[0]
+            taken.reading.note(taken, self.process.pass_on(taken.records[taken.done :]))
+            if taken.done < len(taken.records):
+                break
+            self._taken.popleft()
+        try:
+            self._positions.save()
+        except OSError as error:
+            # Nothing is acknowledged; it may take a while to make room.
+            self.set_condition(f"waiting for disk: {error.filename}: {error.strerror}")
+            self.sleep(_RETRY_SECONDS)
+            return
+        if line is not None:
+            self.set_condition(self._blocked)
+            replies = [reply for one in self._readings.values() for reply in one.replies()]
+            if replies:
+                line.acknowledge(replies)
+
+    def _tend(self, line: ReaderLine | None) -> None:
+        for reading in self._readings.values():
+            figures = reading.figures
+            state = "up" if line is not None and reading.stream in line.facts else "away"
+            if figures.state != state:
+                figures.state = "up" if state == "up" else "away"
+                figures.since = dt.datetime.now(dt.UTC)
+            if line is not None and state == "up":
+                figures.leader, figures.lag = line.facts[reading.stream]
+            figures.round_trip_ms = line.round_trip_ms if line is not None else None
+        self.process.links = [reading.figures for reading in self._readings.values()]
+        if line is None:
+            return
+        line.paused = {one.stream for one in self._readings.values() if one.is_full}
+        try:
+            self._say_want(line)
+            for reading in self._readings.values():
+                self._look_for_missing(line, reading)
+        except ServerAwayError as error:
+            self._link.lost(error)
+
+    def _say_want(self, line: ReaderLine) -> None:
+        want = Want(
+            version=VERSION,
+            node=self.supervisor_id,
+            # What the uplink takes goes to the servers from here.
+            topics=self.wanted(without=UPLINK),
+            largest_bytes=self.largest_bytes,
+        )
+        if self._said != (line, want):
+            line.say(want)
+            self._said = line, want
+
+    def _look_for_missing(self, line: ReaderLine, reading: StreamReading) -> None:
+        """Ask the stream for what was not delivered, though newer messages were."""
+        number, now = reading.missing, time.monotonic()
+        if number is None:
+            self._doubts.pop(reading.stream, None)
+            return
+        asked, times, not_before = self._doubts.get(reading.stream, (number, 0, 0.0))
+        if asked == number and now < not_before:
+            return
+        found = line.ask_for(reading.stream, number)
+        if found is not None:
+            self._take(reading.stream, found)
+        elif asked == number and times + 1 >= _MOST_DOUBTS:
+            # A leader that was just elected might not know it yet; by now it would.
+            reading.give_up_missing()
+        else:
+            times = times + 1 if asked == number else 1
+            self._doubts[reading.stream] = number, times, now + _ASK_AGAIN_SECONDS

@@ -43,7 +43,7 @@ def node_of_stream(prefix: str, stream: str) -> str | None:
 
 
 def wanted_stream(prefix: str) -> str:
-    """The stream of what nodes take: the last word of each."""
+    """The stream of what nodes take, and have taken: the last word of each."""
     return f"{prefix}-wanted"
 
 
@@ -55,3 +55,18 @@ def wanted_subject(prefix: str, node: str) -> str:
 def wanted_subjects(prefix: str) -> str:
     """The same of all nodes."""
     return f"{prefix}.wanted.*"
+
+
+def read_subject(prefix: str, sender: str, reader: str) -> str:
+    """Where a node says how far it has taken what another one has sent."""
+    return f"{prefix}.read.{token(sender)}.{token(reader)}"
+
+
+def read_subjects(prefix: str, sender: str) -> str:
+    """The same of all that take from a node."""
+    return f"{prefix}.read.{token(sender)}.*"
+
+
+def all_read(prefix: str) -> str:
+    """The same of all nodes."""
+    return f"{prefix}.read.*.*"

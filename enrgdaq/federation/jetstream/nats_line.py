@@ -29,7 +29,15 @@ from enrgdaq.federation.jetstream.streams import (
     ensure_consumer,
     ensure_stream,
 )
-from enrgdaq.federation.jetstream.wants import Want, read_want, union, wants_of_others
+from enrgdaq.federation.jetstream.wants import (
+    HasRead,
+    Want,
+    progress_of_others,
+    read_progress,
+    read_want,
+    union,
+    wants_of_others,
+)
 from enrgdaq.models import FederationNatsConfig
 
 if TYPE_CHECKING:
@@ -67,6 +75,7 @@ class NatsLine:
         self._before: dict[str, int] = {}
         self._wants: dict[str, Want] = {}
         self._wants_lock = threading.Lock()
+        self._progress: dict[str, HasRead] = {}
         self._has_news = True
         self._info = api.StreamInfo()
         self._lag = 0
@@ -167,12 +176,17 @@ class NatsLine:
     async def _open(self) -> Publisher:
         connection, settings = self._connection, self._settings
         await connection.subscribe(names.wanted_subjects(settings.prefix), self._hear)
+        await connection.subscribe(
+            names.read_subjects(settings.prefix, self._node), self._hear_progress
+        )
         self._info = await ensure_stream(connection, self._config)
         wants = await wants_of_others(connection, settings, self._node)
         if not wants:
             raise ServerAwayError(
                 f"{connection.address}: no node takes anything yet; set receive = true on one"
             )
+        progress = await progress_of_others(connection, settings, self._node)
+        self._progress = {**progress, **self._progress}
         for node in wants:
             await ensure_consumer(connection, self._config.name, node)
         with self._wants_lock:
@@ -225,6 +239,12 @@ class NatsLine:
         if want.node != self._node:
             self._connection.begin(self._meet(want))
 
+    def _hear_progress(self, message: "Msg") -> None:
+        with contextlib.suppress(TransportError):
+            prefix = self._settings.prefix
+            said = read_progress(message.data, message.subject, prefix, self._node)
+            self._progress[said.node] = said
+
     async def _meet(self, want: Want) -> None:
         """First its consumer is there, then things are sent for it."""
         with contextlib.suppress(Exception):
@@ -243,22 +263,28 @@ class NatsLine:
 
     async def _remove_read(self) -> None:
         stream = self._config.name
-        consumers = {c.name: c for c in await all_consumers(self._connection, stream)}
         info = await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{stream}")
         self._info = info
         with self._wants_lock:
-            readers = [names.token(node) for node in self._wants]
-        self._lag = max((c.lag for name, c in consumers.items() if name in readers), default=0)
+            readers = list(self._wants)
+        read = min((self._read_by(node, info) for node in readers), default=0)
+        self._lag = max(0, info.state.last_seq - read)
         if not self._settings.remove_read or self._settings.retention != "limits":
             return
-        if not readers or any(name not in consumers for name in readers):
-            return
-        read = min(consumer.ack_floor.stream_seq for consumer in consumers.values())
+        ours = {names.token(node) for node in readers}
+        for consumer in await all_consumers(self._connection, stream):
+            if consumer.name not in ours:
+                # Somebody else's, who reads in order as well.
+                read = min(read, consumer.ack_floor.stream_seq)
         # The last one stays: it tells how far its ring is stored.
         keep = min(read + 1, info.state.last_seq)
         if keep > max(self._purged, info.state.first_seq):
             await self._connection.ask(api.Answer, f"STREAM.PURGE.{stream}", {"seq": keep})
             self._purged = keep
+
+    def _read_by(self, node: str, info: api.StreamInfo) -> int:
+        said = self._progress.get(node)
+        return said.number if said is not None and said.created == info.created else 0
 
 
 def leader_of(info: api.StreamInfo) -> str:

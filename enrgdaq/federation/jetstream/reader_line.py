@@ -19,7 +19,13 @@ from enrgdaq.federation.jetstream.messages import PLACE_HEADER, read_place
 from enrgdaq.federation.jetstream.nats_line import leader_of
 from enrgdaq.federation.jetstream.reading import Arrived
 from enrgdaq.federation.jetstream.streams import ensure_consumer
-from enrgdaq.federation.jetstream.wants import Want, say_want, wants_of_others
+from enrgdaq.federation.jetstream.wants import (
+    HasRead,
+    Want,
+    say_progress,
+    say_want,
+    wants_of_others,
+)
 from enrgdaq.models import FederationNatsConfig
 
 if TYPE_CHECKING:
@@ -46,6 +52,7 @@ class Begun(NamedTuple):
     stream: str
     created: str
     acknowledged: int
+    delivered: int
     first: int
     last: int
 
@@ -54,7 +61,8 @@ class Facts(NamedTuple):
     """What is shown of a stream."""
 
     leader: str
-    lag: int
+    last: int
+    """Its last message."""
 
 
 class ReaderLine:
@@ -82,7 +90,7 @@ class ReaderLine:
         try:
             connection.call(wants_of_others(connection, settings, node), _OPEN_SECONDS)
             connection.begin(self._find_streams())
-            connection.begin(self._say_progress())
+            connection.begin(self._ask_for_patience())
         except BaseException:
             connection.close()
             raise
@@ -100,6 +108,10 @@ class ReaderLine:
         """Tell all senders what is taken here; returns when the servers have it."""
         self._connection.call(say_want(self._connection, self._settings, want))
 
+    def say_progress(self, sender: str, said: HasRead) -> None:
+        """Tell a sender how far this node has come; never waits."""
+        self._connection.begin(self._say_progress_to(sender, said))
+
     def take(self, seconds: float) -> list[tuple[str, Begun | Arrived]]:
         """What came, each with its stream's name; waits for it, but not longer than this."""
         with self._changed:
@@ -114,8 +126,15 @@ class ReaderLine:
         self._connection.begin(self._reply(list(replies)))
 
     def ask_for(self, stream: str, number: int) -> Arrived | None:
-        """A message by its number; ``None`` when the stream does not have it."""
-        return self._connection.call(self._ask_for(stream, number))
+        """A message by its number; ``None`` when the stream does not have it.
+
+        Raises :class:`TransportError` for one that nobody who sends by our rules has written.
+        """
+        found = self._connection.call(self._ask_for(stream, number))
+        if found is None:
+            return None
+        headers = api.headers_of(found.hdrs)
+        return _arrived(found.subject, headers, found.data, "", sequence=found.seq)
 
     def close(self) -> None:
         """End the connection; idempotent."""
@@ -136,18 +155,11 @@ class ReaderLine:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _learn_facts(self) -> None:
-        own = names.token(self._node)
         for stream in list(self._tasks):
-            known = None
-            with contextlib.suppress(TransportError, nats.errors.Error):
+            try:
                 info = await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{stream}")
-                consumer = await self._connection.ask(
-                    api.ConsumerInfo, f"CONSUMER.INFO.{stream}.{own}"
-                )
-                known = Facts(leader_of(info), consumer.lag)
-            if known is not None:
-                self.facts[stream] = known
-            else:
+                self.facts[stream] = Facts(leader_of(info), info.state.last_seq)
+            except (TransportError, nats.errors.Error):
                 self.facts.pop(stream, None)
 
     async def _read(self, node: str, stream: str) -> None:
@@ -158,9 +170,16 @@ class ReaderLine:
             try:
                 consumer = await ensure_consumer(self._connection, stream, self._node)
                 info = await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{stream}")
-                state, floor = info.state, consumer.ack_floor.stream_seq
-                begun = Begun(node, stream, info.created, floor, state.first_seq, state.last_seq)
-                self.facts[stream] = Facts(leader_of(info), consumer.lag)
+                begun = Begun(
+                    node,
+                    stream,
+                    info.created,
+                    consumer.ack_floor.stream_seq,
+                    consumer.delivered.stream_seq,
+                    info.state.first_seq,
+                    info.state.last_seq,
+                )
+                self.facts[stream] = Facts(leader_of(info), info.state.last_seq)
                 self._put(stream, begun)
                 while not pull.has_failed:
                     await self._pull(stream, inbox, pull)
@@ -198,6 +217,7 @@ class ReaderLine:
         try:
             arrived = _arrived(message.subject, message.headers or {}, message.data, message.reply)
         except TransportError as error:
+            # Its number is asked for later, and then passed.
             self._warn(f"stream {stream}: message dropped: {error}")
             self.acknowledge([message.reply])
             return
@@ -221,7 +241,11 @@ class ReaderLine:
                 self._unacknowledged.pop(reply, None)
                 await self._connection.client.publish(reply, b"+ACK")
 
-    async def _say_progress(self) -> None:
+    async def _say_progress_to(self, sender: str, said: HasRead) -> None:
+        with contextlib.suppress(Exception):
+            await say_progress(self._connection, self._settings, sender, said)
+
+    async def _ask_for_patience(self) -> None:
         """What waits for room in the mirror ring is not to come again meanwhile."""
         while True:
             await asyncio.sleep(_PROGRESS_SECONDS)
@@ -231,7 +255,7 @@ class ReaderLine:
                     if since < late:
                         await self._connection.client.publish(reply, b"+WPI")
 
-    async def _ask_for(self, stream: str, number: int) -> Arrived | None:
+    async def _ask_for(self, stream: str, number: int) -> api.StoredMessage | None:
         try:
             answer = await self._connection.ask(
                 api.MessageAnswer, f"STREAM.MSG.GET.{stream}", {"seq": number}
@@ -240,11 +264,7 @@ class ReaderLine:
             if error.is_not_found:
                 return None
             raise
-        found = answer.message
-        if found is None:
-            return None
-        headers = api.headers_of(found.hdrs)
-        return _arrived(found.subject, headers, found.data, "", sequence=found.seq)
+        return answer.message
 
 
 class _Pull:

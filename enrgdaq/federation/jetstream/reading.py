@@ -20,8 +20,8 @@ from enrgdaq.federation.jetstream.messages import Place, join
 from enrgdaq.federation.positions import Positions
 from enrgdaq.federation.unpacking import unpack
 
-_GAP_SECONDS: Final = 15.0
-"""More than twice what redelivery takes: then the stream itself is asked."""
+_GAP_SECONDS: Final = 10.0
+"""Longer than redelivery takes: then the stream itself is asked."""
 _MOST_WAITING: Final = 32
 _BATCH_ROOM: Final = 8 << 20
 """What a batch of one large record has besides it, at most."""
@@ -72,6 +72,8 @@ class StreamReading:
         )
         self.ready: list[Taken] = []
         """What can go into the mirror ring now, in order."""
+        self.created = ""
+        """Of the stream."""
         self._key = ""
         self._positions = positions
         self._largest = largest_bytes
@@ -80,13 +82,17 @@ class StreamReading:
         self._waiting: dict[int, Arrived] = {}
         self._parts: list[Arrived] = []
         self._replies: dict[int, str] = {}
-        self._gap_since: float | None = None
+        self._last = 0
+        self._delivered = 0
+        self._moved_at = clock()
 
-    def begin(self, created: str, acknowledged: int, first: int, last: int) -> None:
+    def begin(
+        self, created: str, *, acknowledged: int, delivered: int, first: int, last: int
+    ) -> None:
         """Go on where this node was in the stream, which may be a new one of the same name.
 
-        ``created``: of the stream; ``acknowledged``: the number up to which the server knows that
-        all was taken; ``first`` and ``last``: what the stream has.
+        ``created``: of the stream; ``acknowledged``, ``delivered``: up to which number the server
+        thinks that this node has taken and received it; ``first``, ``last``: what the stream has.
         """
         key = f"{self.stream} of {created}"
         known = self._positions.end_of(self.node, key)
@@ -97,11 +103,18 @@ class StreamReading:
             self._key = key
             self._start_over(known if last >= known else 0)
         self._positions.forget_rings(self.node, {key})
-        gone = max(first - 1, acknowledged)
-        if gone >= self.next and not self._parts:
+        self.created = created
+        self._delivered = max(delivered, acknowledged)
+        self.look_at(last)
+        if first > self.next and not self._parts:
             if self.next > 1:
-                self._say_lost(self.next, gone)
-            self._skip_to(gone + 1)
+                self._say_lost(self.next, first - 1)
+            self._skip_to(first)
+
+    def look_at(self, last: int) -> None:
+        """The last number that the stream has now; also shows how far behind this node is."""
+        self._last = last
+        self.figures.lag = max(0, last - self.committed)
 
     def take(self, arrived: Arrived) -> None:
         """Take one message, and all that have waited for it.
@@ -112,7 +125,7 @@ class StreamReading:
         if arrived.is_again:
             self.figures.redelivered += 1
         if (
-            number <= self._committed
+            number <= self.committed
             and place.part == place.parts
             and not self._positions.has(self.node, arrived.ring_uuid, place.end)
         ):
@@ -130,14 +143,12 @@ class StreamReading:
             self.next += 1
             if taken is not None:
                 self.ready.append(taken)
-        if not self._waiting:
-            self._gap_since = None
-        elif self._gap_since is None or self.next > before:
-            self._gap_since = self._clock()
+        if self.next > before:
+            self._moved_at = self._clock()
 
     def replies(self) -> list[str]:
         """Where to acknowledge what is in the mirror ring; each once."""
-        done = [number for number in self._replies if number <= self._committed]
+        done = [number for number in self._replies if number <= self.committed]
         return [self._replies.pop(number) for number in done]
 
     @property
@@ -147,18 +158,33 @@ class StreamReading:
 
     @property
     def missing(self) -> int | None:
-        """The number that the stream is to be asked for: others wait for it for too long."""
-        since = self._gap_since
-        if since is None or self._clock() - since < _GAP_SECONDS:
+        """The number that the stream is to be asked for: it does not come by itself.
+
+        Either the server has delivered it already, to a process that was killed; or others have
+        waited for it for too long.
+        """
+        if self.next in self._waiting or (self.next > self._last and not self._waiting):
             return None
-        return self.next
+        is_late = self._clock() - self._moved_at >= _GAP_SECONDS
+        return self.next if is_late or self.next <= self._delivered else None
+
+    def hurry(self) -> None:
+        """What was missing was there: what follows it, up to what waits, does not come either."""
+        self._delivered = min(self._waiting) - 1 if self._waiting else self._last
+
+    def pass_by(self) -> None:
+        """The missing message is none of ours: go on behind it."""
+        if self.committed + 1 == self.next:
+            self._positions.note(self.node, self._key, self.next)
+        self._skip_to(self.next + 1)
+        self._moved_at = self._clock()
 
     def give_up_missing(self) -> None:
         """The stream does not have the missing number either: say so, and go on behind it."""
-        if self._waiting:
-            following = self._waiting[min(self._waiting)]
-            self._say_lost(self.next, following.sequence - 1)
-            self._skip_to(following.sequence)
+        self._say_lost(self.next, self.next)
+        self.pass_by()
+        following = self._waiting.get(self.next)
+        if following is not None:
             self.take(following._replace(is_again=False))
 
     def note(self, taken: Taken, written: int) -> None:
@@ -223,7 +249,7 @@ class StreamReading:
         return taken
 
     @property
-    def _committed(self) -> int:
+    def committed(self) -> int:
         """The number up to which all is in the mirror ring."""
         return self._positions.end_of(self.node, self._key)
 

@@ -14,7 +14,7 @@ from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.login import login_of
 from enrgdaq.federation.jetstream.reader_line import Begun, ReaderLine
 from enrgdaq.federation.jetstream.reading import Arrived, StreamReading, Taken
-from enrgdaq.federation.jetstream.wants import VERSION, Want
+from enrgdaq.federation.jetstream.wants import VERSION, HasRead, Want
 from enrgdaq.federation.taking import TakingConfig, TakingJob
 from enrgdaq.models import FederationNatsConfig
 
@@ -24,6 +24,8 @@ _TEND_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
 _ASK_AGAIN_SECONDS: Final = 5.0
 _MOST_DOUBTS: Final = 3
+_ASKED_A_TURN: Final = 16
+_PROGRESS_SECONDS: Final = 2.0
 
 
 class DAQJobNatsReceiverConfig(TakingConfig, kw_only=True):
@@ -48,6 +50,7 @@ class DAQJobNatsReceiver(TakingJob):
         self._taken: deque[Taken] = deque()
         self._said: tuple[ReaderLine | None, Want | None] = None, None
         self._doubts: dict[str, tuple[int, int, float]] = {}
+        self._progress: dict[str, tuple[ReaderLine, HasRead, float]] = {}
         self._blocked = ""
 
     def start(self) -> None:
@@ -81,6 +84,7 @@ class DAQJobNatsReceiver(TakingJob):
             else:
                 for stream, one in line.take(_IDLE_SECONDS):
                     self._take(stream, one)
+                line.paused = {one.stream for one in self._readings.values() if one.is_full}
             self._work(line)
             if time.monotonic() >= tend_due:
                 tend_due = time.monotonic() + _TEND_SECONDS
@@ -111,7 +115,13 @@ class DAQJobNatsReceiver(TakingJob):
                     largest_bytes=self.largest_bytes,
                     log=self.log,
                 )
-            reading.begin(one.created, one.acknowledged, one.first, one.last)
+            reading.begin(
+                one.created,
+                acknowledged=one.acknowledged,
+                delivered=one.delivered,
+                first=one.first,
+                last=one.last,
+            )
             return
         reading = self._readings.get(stream)
         if reading is None:
@@ -154,16 +164,18 @@ class DAQJobNatsReceiver(TakingJob):
                 figures.state = "up" if state == "up" else "away"
                 figures.since = dt.datetime.now(dt.UTC)
             if line is not None and state == "up":
-                figures.leader, figures.lag = line.facts[reading.stream]
+                figures.leader, last = line.facts[reading.stream]
+                reading.look_at(last)
             figures.round_trip_ms = line.round_trip_ms if line is not None else None
         self.process.links = [reading.figures for reading in self._readings.values()]
         if line is None:
             return
-        line.paused = {one.stream for one in self._readings.values() if one.is_full}
         try:
             self._say_want(line)
             for reading in self._readings.values():
-                self._look_for_missing(line, reading)
+                self._say_progress(line, reading)
+                if not self._taken:
+                    self._look_for_missing(line, reading)
         except ServerAwayError as error:
             self._link.lost(error)
 
@@ -179,21 +191,36 @@ class DAQJobNatsReceiver(TakingJob):
             line.say(want)
             self._said = line, want
 
+    def _say_progress(self, line: ReaderLine, reading: StreamReading) -> None:
+        """Say how far this node has come, now and then, so that its sender can make room."""
+        word = HasRead(node=self.supervisor_id, created=reading.created, number=reading.committed)
+        said = self._progress.get(reading.stream)
+        now = time.monotonic()
+        if said is None or (said[:2] != (line, word) and now >= said[2]):
+            line.say_progress(reading.node, word)
+            self._progress[reading.stream] = line, word, now + _PROGRESS_SECONDS
+
     def _look_for_missing(self, line: ReaderLine, reading: StreamReading) -> None:
-        """Ask the stream for what was not delivered, though newer messages were."""
-        number, now = reading.missing, time.monotonic()
-        if number is None:
-            self._doubts.pop(reading.stream, None)
-            return
-        asked, times, not_before = self._doubts.get(reading.stream, (number, 0, 0.0))
-        if asked == number and now < not_before:
-            return
-        found = line.ask_for(reading.stream, number)
-        if found is not None:
-            self._take(reading.stream, found)
-        elif asked == number and times + 1 >= _MOST_DOUBTS:
-            # A leader that was just elected might not know it yet; by now it would.
-            reading.give_up_missing()
-        else:
+        """Ask the stream for what is not delivered."""
+        for _ in range(_ASKED_A_TURN):
+            number, now = reading.missing, time.monotonic()
+            asked, times, not_before = self._doubts.get(reading.stream, (0, 0, 0.0))
+            if number is None or (asked == number and now < not_before):
+                return
+            try:
+                found = line.ask_for(reading.stream, number)
+            except ServerAwayError:
+                raise
+            except TransportError:
+                reading.pass_by()
+                continue
+            if found is not None:
+                self._take(reading.stream, found)
+                reading.hurry()
+                continue
             times = times + 1 if asked == number else 1
             self._doubts[reading.stream] = number, times, now + _ASK_AGAIN_SECONDS
+            # A leader that was just elected might not know it yet; in the end it would.
+            if times >= _MOST_DOUBTS:
+                reading.give_up_missing()
+            return

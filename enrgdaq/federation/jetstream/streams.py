@@ -46,10 +46,10 @@ def data_config(settings: FederationNatsConfig, node: str) -> api.StreamConfig:
 
 
 def wanted_config(settings: FederationNatsConfig) -> api.StreamConfig:
-    """The stream of what nodes take: the last word of each."""
+    """The stream of what nodes take, and have taken: the last word of each."""
     return api.StreamConfig(
         name=names.wanted_stream(settings.prefix),
-        subjects=[names.wanted_subjects(settings.prefix)],
+        subjects=[names.wanted_subjects(settings.prefix), names.all_read(settings.prefix)],
         storage=settings.storage,
         num_replicas=settings.replicas,
         max_bytes=_WANTED_BYTES,

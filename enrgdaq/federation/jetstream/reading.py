@@ -18,6 +18,7 @@ from enrgdaq.daq.outbox import PassedOn
 from enrgdaq.errors import TransportError
 from enrgdaq.federation.jetstream.messages import Place, join
 from enrgdaq.federation.positions import Positions
+from enrgdaq.federation.receiving import HEADER_ROOM
 from enrgdaq.federation.unpacking import unpack
 
 _GAP_SECONDS: Final = 10.0
@@ -198,16 +199,9 @@ class StreamReading:
 
     def _take_next(self, arrived: Arrived) -> Taken | None:
         place = arrived.place
-        pieces = self._parts
-        if place.part == 1 and pieces:
-            # The sender was killed in the middle, and began with this batch anew.
-            self._parts = pieces = []
-        is_next = not pieces or (
-            (pieces[0].ring_uuid, pieces[0].place._replace(part=place.part))
-            == (arrived.ring_uuid, place)
-            and pieces[-1].place.part + 1 == place.part
-        )
-        if place.part != len(pieces) + 1 or not is_next:
+        # A first part: the sender was killed in the middle, and began with this batch anew.
+        pieces = self._parts if place.part > 1 else []
+        if not _follows(pieces, arrived):
             self._parts = []
             self._log.error(
                 "stream %s: message %d is the rest of a batch whose beginning is gone",
@@ -215,15 +209,14 @@ class StreamReading:
             )
             return Taken(self, self._key, arrived.sequence)
         if place.size > self._largest + _BATCH_ROOM:
-            raise TransportError(
-                f"a message of {place.size / 1e6:.1f} MB of {self.node} does not fit; set"
-                f" mirror_size_mb = {2 * place.size // (1 << 20) + 1} or more in [federation]"
-            )
-        pieces.append(arrived)
+            raise self._no_room(place.size)
+        pieces = [*pieces, arrived]
         if place.part < place.parts:
+            self._parts = pieces
             return None
+        taken = self._unpack(arrived, [piece.data for piece in pieces])
         self._parts = []
-        return self._unpack(arrived, [piece.data for piece in pieces])
+        return taken
 
     def _unpack(self, last: Arrived, data: list[bytes]) -> Taken:
         taken = Taken(self, self._key, last.sequence)
@@ -235,13 +228,16 @@ class StreamReading:
                 batch,
                 body,
                 self._positions,
-                largest_bytes=self._largest,
+                largest_bytes=len(body),
                 may_bring=lambda home: home == self.node,
             )
         except TransportError as error:
             # Nobody who sends by our rules writes this; waiting would not make it better.
             self._log.error("stream %s: message %d dropped: %s", self.stream, last.sequence, error)
             return taken
+        sizes = [len(record.header) + len(record.payload) for record in found.records]
+        if max(sizes, default=0) > self._largest + HEADER_ROOM:
+            raise self._no_room(max(sizes))
         self.figures.repeated += found.repeated
         self.figures.messages += found.messages
         self.figures.bytes += found.bytes
@@ -252,6 +248,12 @@ class StreamReading:
     def committed(self) -> int:
         """The number up to which all is in the mirror ring."""
         return self._positions.end_of(self.node, self._key)
+
+    def _no_room(self, size: int) -> TransportError:
+        return TransportError(
+            f"a message of {size / 1e6:.1f} MB of {self.node} does not fit; set"
+            f" mirror_size_mb = {2 * size // (1 << 20) + 1} or more in [federation]"
+        )
 
     def _start_over(self, known: int) -> None:
         self.next = known + 1
@@ -273,3 +275,14 @@ class StreamReading:
             " by hand, or read by another node with this one's name",
             *(self.stream, first, last, last - first + 1),
         )
+
+
+def _follows(pieces: list[Arrived], arrived: Arrived) -> bool:
+    """Whether a part is the next one of the batch whose first parts these are."""
+    place = arrived.place
+    if place.part != len(pieces) + 1:
+        return False
+    return not pieces or (
+        pieces[0].ring_uuid == arrived.ring_uuid
+        and pieces[0].place._replace(part=place.part) == place
+    )

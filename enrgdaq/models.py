@@ -71,6 +71,13 @@ class FederationNatsConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     send: Annotated[
         bool, Meta(description="send what other nodes take; receive in [federation] is to take")
     ] = True
+    wait_for: Annotated[
+        list[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")]],
+        Meta(
+            description="nodes that must have said once what they take before anything is sent;"
+            " until then all that is for stores is kept"
+        ),
+    ] = field(default_factory=list)
     storage: Annotated[
         Literal["file", "memory"], Meta(description="where servers keep streams")
     ] = "file"

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,13 @@ from enrgdaq.federation.jetstream.messages import (
     read_place,
     write_place,
 )
-from enrgdaq.federation.jetstream.publishing import WINDOW, Published, Publisher, full_text
+from enrgdaq.federation.jetstream.publishing import (
+    WINDOW,
+    OutOfStepError,
+    Published,
+    Publisher,
+    full_text,
+)
 from enrgdaq.federation.jetstream.streams import (
     all_consumers,
     data_config,
@@ -45,8 +52,10 @@ if TYPE_CHECKING:
 
 _HOUSE_SECONDS: Final = 2.0
 _OPEN_SECONDS: Final = 20.0
+_RETRY_SECONDS: Final = 0.25
 _BATCH_OVERHEAD: Final = 256 << 10  # a batch's first frame, for many small records
 _SESSION_LETTERS: Final = 8
+_MOST_STEPS: Final = 1_000
 
 
 class NatsLine:
@@ -62,8 +71,13 @@ class NatsLine:
         node: str,
         stored: dict[str, int],
         log: logging.Logger,
+        *,
+        patience_seconds: float,
     ) -> None:
-        """``stored``: how far rings are known to be stored, kept from line to line."""
+        """``stored``: how far rings are known to be stored, kept from line to line.
+
+        ``patience_seconds``: to wait for a node that takes, and for room in the stream.
+        """
         self._connection = connection
         self._settings = settings
         self._node = node
@@ -73,6 +87,7 @@ class NatsLine:
         self._session = uuid.uuid4().hex
         self._numbers = itertools.count()
         self._before: dict[str, int] = {}
+        self._doubted: set[str] = set()
         self._wants: dict[str, Want] = {}
         self._wants_lock = threading.Lock()
         self._progress: dict[str, HasRead] = {}
@@ -81,7 +96,9 @@ class NatsLine:
         self._lag = 0
         self._purged = 0
         try:
-            self._publisher = connection.call(self._open(), _OPEN_SECONDS)
+            self._publisher = connection.call(
+                self._open(patience_seconds), patience_seconds + _OPEN_SECONDS
+            )
             connection.begin(self._keep_house())
         except BaseException:
             connection.close()
@@ -120,12 +137,28 @@ class NatsLine:
         by_ring: dict[str, list[Held]] = {}
         for one in held:
             by_ring.setdefault(one.home.ring_uuid, []).append(one)
+        for _ in range(_MOST_STEPS):
+            try:
+                self._send_rings(by_ring, give_up)
+            except OutOfStepError:
+                # As on a new line: first the stream's number, then what it has of each ring.
+                self._info = self._connection.call(self._look_at_stream())
+                self._before.clear()
+                self._publisher.step_to(self._info.state.last_seq)
+            else:
+                return
+        raise ServerAwayError(f"stream {self._config.name}: somebody else writes there too")
+
+    def _send_rings(self, by_ring: dict[str, list[Held]], give_up: Callable[[], bool]) -> None:
         for ring_uuid, records in by_ring.items():
             if ring_uuid not in self._before:
                 self._before[ring_uuid] = self._known_end(ring_uuid)
             known = self._before[ring_uuid]
             self._send_ring(ring_uuid, [r for r in records if r.record.end > known], give_up)
         self._publisher.finish(give_up)
+
+    async def _look_at_stream(self) -> api.StreamInfo:
+        return await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{self._config.name}")
 
     def show_in(self, figures: LinkFigures) -> None:
         """Stream, leader, and what the slowest reader has not read yet."""
@@ -173,7 +206,7 @@ class NatsLine:
         # A batch that was left half sent is sent again from its first part on.
         return f"{found}:{self._session[:_SESSION_LETTERS]}:{place.part}"
 
-    async def _open(self) -> Publisher:
+    async def _open(self, patience_seconds: float) -> Publisher:
         connection, settings = self._connection, self._settings
         await connection.subscribe(names.wanted_subjects(settings.prefix), self._hear)
         await connection.subscribe(
@@ -181,25 +214,37 @@ class NatsLine:
         )
         self._info = await ensure_stream(connection, self._config)
         wants = await wants_of_others(connection, settings, self._node)
-        if not wants:
-            raise ServerAwayError(
-                f"{connection.address}: no node takes anything yet; set receive = true on one"
-            )
         progress = await progress_of_others(connection, settings, self._node)
-        self._progress = {**progress, **self._progress}
         for node in wants:
             await ensure_consumer(connection, self._config.name, node)
+        # What was heard meanwhile is newer.
+        self._progress = {**progress, **self._progress}
         with self._wants_lock:
             self._wants = {**wants, **self._wants}
-        # The number first: what lands after this look makes the first message be refused.
-        self._info = await connection.ask(api.StreamInfo, f"STREAM.INFO.{self._config.name}")
-        state = self._info.state
-        if self._has_no_room(state):
-            await self._remove_read()
-            raise ServerAwayError(f"{connection.address}: {full_text(self._config.name)}")
-        publisher = Publisher(connection, self._config.name, state.last_seq, self._stored)
+        deadline = time.monotonic() + patience_seconds
+        while obstacle := await self._obstacle():
+            if time.monotonic() >= deadline:
+                raise ServerAwayError(f"{connection.address}: {obstacle}")
+            await asyncio.sleep(_RETRY_SECONDS)
+        # What lands after this look makes the first message be refused.
+        publisher = Publisher(
+            connection, self._config.name, self._info.state.last_seq, self._stored
+        )
         await publisher.start()
         return publisher
+
+    async def _obstacle(self) -> str:
+        """Why nothing can be sent now; empty when it can. Looks at the stream anew."""
+        silent = [node for node in self._settings.wait_for if node not in self._wants]
+        if silent:
+            return f"node {', '.join(silent)} of wait_for has not said yet what it takes"
+        if not self._wants:
+            return "no node takes anything yet; set receive = true on one"
+        self._info = await self._look_at_stream()
+        if not self._has_no_room(self._info.state):
+            return ""
+        await self._remove_read()
+        return full_text(self._config.name)
 
     def _has_no_room(self, state: api.StreamState) -> bool:
         room = self._config.max_bytes - state.bytes
@@ -209,9 +254,10 @@ class NatsLine:
     def _known_end(self, ring_uuid: str) -> int:
         found = self._connection.call(self._stored_end(ring_uuid))
         known = self._stored.get(ring_uuid, 0)
-        if 0 < found < known:
-            self._log.error(
-                "stream %s has lost what it had acknowledged of ring %s: bytes %d to %d",
+        if 0 < found < known and ring_uuid not in self._doubted:
+            self._doubted.add(ring_uuid)
+            self._log.warning(
+                "stream %s says that it has ring %s to %d, and had acknowledged it to %d",
                 *(self._config.name, ring_uuid, found, known),
             )
         return max(found, known)
@@ -263,8 +309,7 @@ class NatsLine:
 
     async def _remove_read(self) -> None:
         stream = self._config.name
-        info = await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{stream}")
-        self._info = info
+        self._info = info = await self._look_at_stream()
         with self._wants_lock:
             readers = list(self._wants)
         read = min((self._read_by(node, info) for node in readers), default=0)

@@ -28,6 +28,10 @@ WINDOW: Final = 8
 _LOOK_SECONDS: Final = 0.1
 
 
+class OutOfStepError(ServerAwayError):
+    """The stream has come to another number than was counted here; nothing is under way now."""
+
+
 class Published(NamedTuple):
     """A message on its way. ``stored_end``: how far its ring is stored when it is."""
 
@@ -52,10 +56,11 @@ class Publisher:
         self._connection = connection
         self._inbox = f"{connection.inbox}.ack"
         self._sent = 0
-        self._acked = 0
+        self._answered = 0
         self._stored = stored
         self._expected: dict[int, tuple[int, str, int]] = {}
         self._refused = ""
+        self._is_out_of_step = False
         self._changed = threading.Condition()
         self._heard_at = 0.0
 
@@ -65,7 +70,7 @@ class Publisher:
 
     def publish(self, message: Published, give_up: Callable[[], bool]) -> None:
         """Send one message, when the window has room for it."""
-        self._wait_until(lambda: self._sent - self._acked < WINDOW, give_up)
+        self._wait_until(lambda: self._sent - self._answered < WINDOW, give_up)
         headers = {
             ID_HEADER: message.message_id,
             STREAM_HEADER: self.stream,
@@ -88,16 +93,23 @@ class Publisher:
 
     def finish(self, give_up: Callable[[], bool]) -> None:
         """Wait until everything is stored."""
-        self._wait_until(lambda: self._acked == self._sent, give_up)
+        self._wait_until(lambda: self._answered == self._sent, give_up)
+
+    def step_to(self, last_sequence: int) -> None:
+        """Go on from what the stream has come to, after :class:`OutOfStepError`."""
+        self.last_sequence = last_sequence
+        self._refused, self._is_out_of_step = "", False
 
     def _wait_until(self, is_done: Callable[[], bool], give_up: Callable[[], bool]) -> None:
         address = self._connection.address
         self._heard_at = time.monotonic()
         with self._changed:
             while True:
-                if self._refused:
+                if self._refused and not self._is_out_of_step:
                     raise ServerAwayError(f"{address}: {self._refused}")
-                if is_done():
+                if self._refused and self._answered == self._sent:
+                    raise OutOfStepError(f"{address}: {self._refused}")
+                if not self._refused and is_done():
                     return
                 self._changed.wait(_LOOK_SECONDS)
                 silent = time.monotonic() - self._heard_at
@@ -110,12 +122,14 @@ class Publisher:
 
     def _take(self, message: "Msg") -> None:
         with self._changed:
-            if not self._refused:
-                self._refused = self._reason(message)
+            self._answered += 1
+            self._heard_at = time.monotonic()
+            reason = self._reason(message)
+            self._refused = self._refused or reason
             self._changed.notify_all()
 
     def _reason(self, message: "Msg") -> str:
-        """Why no more can be sent on this line; empty when the next message was stored."""
+        """Why what follows cannot be sent as it is; empty when the message was stored."""
         if is_unserved(message):
             return f"nobody stores messages of stream {self.stream} now"
         try:
@@ -123,22 +137,24 @@ class Publisher:
             number = int(message.subject.rpartition(".")[2])
         except (TransportError, ValueError) as error:
             return str(error)
-        if answer.error is not None:
-            refusal = answer.error
-            if refusal.err_code == api.STREAM_FULL:
-                return full_text(self.stream)
-            if refusal.err_code == api.WRONG_LAST_SEQUENCE:
-                return f"stream {self.stream} has more than this line has sent"
-            return f"stream {self.stream}: {refusal.description}"
         sequence, ring_uuid, end = self._expected.pop(number, (0, "", 0))
+        if answer.error is not None:
+            return self._refusal(answer.error)
         if answer.seq == sequence or answer.duplicate:
             self._stored[ring_uuid] = max(end, self._stored.get(ring_uuid, 0))
         if answer.seq != sequence:
             # It was stored by an earlier line; what follows counts from another number.
+            self._is_out_of_step = self._is_out_of_step or not self._refused
             return f"stream {self.stream} has it already"
-        self._acked += 1
-        self._heard_at = time.monotonic()
         return ""
+
+    def _refusal(self, error: api.ApiError) -> str:
+        if error.err_code == api.STREAM_FULL:
+            return full_text(self.stream)
+        if error.err_code == api.WRONG_LAST_SEQUENCE:
+            self._is_out_of_step = self._is_out_of_step or not self._refused
+            return f"stream {self.stream} has more than this line has sent"
+        return f"stream {self.stream}: {error.description}"
 
 
 def full_text(stream: str) -> str:

@@ -1,6 +1,6 @@
 """Who sends by NATS: a store whose disk is a stream."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
@@ -10,6 +10,8 @@ from enrgdaq.federation.jetstream.login import login_of
 from enrgdaq.federation.jetstream.nats_line import NatsLine
 from enrgdaq.federation.sending import SendingJob
 from enrgdaq.models import FederationNatsConfig
+
+_PATIENCE_SECONDS: Final = 10.0
 
 
 class DAQJobNatsUplinkConfig(DAQJobServerStoreConfig, kw_only=True):
@@ -28,6 +30,8 @@ class DAQJobNatsUplink(SendingJob):
         self._address = ", ".join(config.nats.servers)
         super().__init__(config, *args, **kwargs)
         self._stored: dict[str, int] = {}
+        # The first attempt fails at once, so that everybody can see why.
+        self._patience = 0.0
 
     @property
     def address(self) -> str:
@@ -42,7 +46,13 @@ class DAQJobNatsUplink(SendingJob):
             name=f"{self.supervisor_id} uplink",
             timeout_seconds=self.config.timeout_seconds,
         )
-        return NatsLine(connection, settings, self.supervisor_id, self._stored, self.log)
+        patience, self._patience = self._patience, _PATIENCE_SECONDS
+        line = NatsLine(
+            *(connection, settings, self.supervisor_id, self._stored, self.log),
+            patience_seconds=patience,
+        )
+        self._patience = 0.0
+        return line
 
     def may_send(self, home: str) -> bool:
         """What is of this node: others have streams of their own."""

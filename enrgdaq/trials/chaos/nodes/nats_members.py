@@ -53,5 +53,12 @@ class NatsMembers(Members):
 
     def _federation(self, name: str, *, send: bool) -> dict[str, Any]:
         urls = [f"nats://127.0.0.1:{line.port}" for line in self.links[name].lines]
-        settings = {"servers": urls, "replicas": _SERVERS, "send": send, "max_size_mb": 256}
+        takers = [taker for taker in (HUB, self.receiver) if taker and taker != name]
+        settings = {
+            "servers": urls,
+            "replicas": _SERVERS,
+            "send": send,
+            "wait_for": [self.systems[taker].node.id for taker in takers],
+            "max_size_mb": 256,
+        }
         return {"engine": "nats", "nats": settings}

@@ -55,7 +55,7 @@ _OPEN_SECONDS: Final = 20.0
 _RETRY_SECONDS: Final = 0.25
 _BATCH_OVERHEAD: Final = 256 << 10  # a batch's first frame, for many small records
 _SESSION_LETTERS: Final = 8
-_MOST_STEPS: Final = 1_000
+_MOST_STEPS: Final = 200
 
 
 class NatsLine:
@@ -144,6 +144,8 @@ class NatsLine:
                 # As on a new line: first the stream's number, then what it has of each ring.
                 self._info = self._connection.call(self._look_at_stream())
                 self._before.clear()
+                # Parts that are stored already are to be stored again, with the rest behind them.
+                self._session = uuid.uuid4().hex
                 self._publisher.step_to(self._info.state.last_seq)
             else:
                 return

@@ -280,7 +280,8 @@ class StreamReading:
 def _follows(pieces: list[Arrived], arrived: Arrived) -> bool:
     """Whether a part is the next one of the batch whose first parts these are."""
     place = arrived.place
-    if place.part != len(pieces) + 1:
+    size = len(arrived.data) + sum(len(piece.data) for piece in pieces)
+    if place.part != len(pieces) + 1 or size > place.size:
         return False
     return not pieces or (
         pieces[0].ring_uuid == arrived.ring_uuid

@@ -16,6 +16,7 @@ from enrgdaq.federation.batching import SentBatch
 PLACE_HEADER: Final = "Enrgdaq-Place"
 ID_HEADER: Final = "Nats-Msg-Id"
 LAST_SEQUENCE_HEADER: Final = "Nats-Expected-Last-Sequence"
+LAST_ID_HEADER: Final = "Nats-Expected-Last-Msg-Id"
 STREAM_HEADER: Final = "Nats-Expected-Stream"
 HEADER_ROOM: Final = 1_024
 """What headers take of a message at most."""

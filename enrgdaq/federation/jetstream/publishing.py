@@ -1,8 +1,9 @@
 """Messages on their way into a stream: a window of them, each only behind the one before it.
 
-A message says which number the stream must have come to. So one that is late, or comes after one
-that was lost, is refused: what the stream holds of a ring has no gap, and nothing of a connection
-that is dead can land behind what a newer one has sent.
+A message says which number the stream must have come to, and which message must be its last one.
+So one that is late, or comes after one that was lost, is refused: what the stream holds of a ring
+has no gap. The number alone is not enough: a late message of a connection that is dead may take the
+place of one that is then refused, and the next one would fit behind it.
 """
 
 import threading
@@ -15,6 +16,7 @@ from enrgdaq.federation.jetstream import api
 from enrgdaq.federation.jetstream.connection import Connection, is_unserved
 from enrgdaq.federation.jetstream.messages import (
     ID_HEADER,
+    LAST_ID_HEADER,
     LAST_SEQUENCE_HEADER,
     PLACE_HEADER,
     STREAM_HEADER,
@@ -59,6 +61,7 @@ class Publisher:
         self._answered = 0
         self._stored = stored
         self._expected: dict[int, tuple[int, str, int]] = {}
+        self._last_id = ""
         self._refused = ""
         self._is_out_of_step = False
         self._changed = threading.Condition()
@@ -77,9 +80,12 @@ class Publisher:
             LAST_SEQUENCE_HEADER: str(self.last_sequence),
             PLACE_HEADER: message.place,
         }
+        if self._last_id:
+            headers[LAST_ID_HEADER] = self._last_id
         number = self._sent
         with self._changed:
             self.last_sequence += 1
+            self._last_id = message.message_id
             expected = self.last_sequence, message.ring_uuid, message.stored_end
             self._expected[number] = expected
             self._sent += 1
@@ -97,7 +103,7 @@ class Publisher:
 
     def step_to(self, last_sequence: int) -> None:
         """Go on from what the stream has come to, after :class:`OutOfStepError`."""
-        self.last_sequence = last_sequence
+        self.last_sequence, self._last_id = last_sequence, ""
         self._refused, self._is_out_of_step = "", False
 
     def _wait_until(self, is_done: Callable[[], bool], give_up: Callable[[], bool]) -> None:
@@ -151,7 +157,7 @@ class Publisher:
     def _refusal(self, error: api.ApiError) -> str:
         if error.err_code == api.STREAM_FULL:
             return full_text(self.stream)
-        if error.err_code == api.WRONG_LAST_SEQUENCE:
+        if error.err_code in (api.WRONG_LAST_SEQUENCE, api.WRONG_LAST_ID):
             self._is_out_of_step = self._is_out_of_step or not self._refused
             return f"stream {self.stream} has more than this line has sent"
         return f"stream {self.stream}: {error.description}"

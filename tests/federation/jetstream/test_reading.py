@@ -72,13 +72,13 @@ class Near:
         self.acknowledged: list[str] = []
         self.start()
 
-    def start(self) -> None:
+    def start(self, *, largest_bytes: int = 100_000) -> None:
         self.positions = Positions(self.folder / "positions")
         self.reading = StreamReading(
             "spoke",
             "x-data-spoke",
             self.positions,
-            largest_bytes=100_000,
+            largest_bytes=largest_bytes,
             log=LOG,
             clock=lambda: self.now,
         )

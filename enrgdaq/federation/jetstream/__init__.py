@@ -7,6 +7,6 @@ as any receiver does, and then acknowledges.
 
 Read in this order: :mod:`.names` and :mod:`.messages` (what lies where), :mod:`.connection` and
 :mod:`.api` (how the servers are asked), :mod:`.streams` (what must hold for streams), :mod:`.wants`
-(who takes what), :mod:`.publishing`, :mod:`.nats_line` and :mod:`.uplink` (who sends),
-:mod:`.reading`, :mod:`.reader_line` and :mod:`.receiver` (who takes).
+(who takes what), :mod:`.publishing`, :mod:`.readers`, :mod:`.nats_line` and :mod:`.uplink` (who
+sends), :mod:`.reading`, :mod:`.reader_line` and :mod:`.receiver` (who takes).
 """

@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from enrgdaq.daq.models import LinkFigures
-from enrgdaq.errors import ServerAwayError, TransportError
+from enrgdaq.errors import ServerAwayError
 from enrgdaq.federation.batching import Held, batches
 from enrgdaq.federation.jetstream import api, names
 from enrgdaq.federation.jetstream.connection import Connection
@@ -30,25 +29,9 @@ from enrgdaq.federation.jetstream.publishing import (
     Publisher,
     full_text,
 )
-from enrgdaq.federation.jetstream.streams import (
-    all_consumers,
-    data_config,
-    ensure_consumer,
-    ensure_stream,
-)
-from enrgdaq.federation.jetstream.wants import (
-    HasRead,
-    Want,
-    progress_of_others,
-    read_progress,
-    read_want,
-    union,
-    wants_of_others,
-)
+from enrgdaq.federation.jetstream.readers import Readers
+from enrgdaq.federation.jetstream.streams import data_config, ensure_stream
 from enrgdaq.models import FederationNatsConfig
-
-if TYPE_CHECKING:
-    from nats.aio.msg import Msg
 
 _HOUSE_SECONDS: Final = 2.0
 _OPEN_SECONDS: Final = 20.0
@@ -88,13 +71,8 @@ class NatsLine:
         self._numbers = itertools.count()
         self._before: dict[str, int] = {}
         self._doubted: set[str] = set()
-        self._wants: dict[str, Want] = {}
-        self._wants_lock = threading.Lock()
-        self._progress: dict[str, HasRead] = {}
-        self._has_news = True
         self._info = api.StreamInfo()
-        self._lag = 0
-        self._purged = 0
+        self._readers = Readers(connection, settings, node, self._config.name)
         try:
             self._publisher = connection.call(
                 self._open(patience_seconds), patience_seconds + _OPEN_SECONDS
@@ -117,16 +95,11 @@ class NatsLine:
     @property
     def largest_bytes(self) -> int:
         """What all nodes that take have room for."""
-        with self._wants_lock:
-            return min(want.largest_bytes for want in self._wants.values())
+        return self._readers.largest_bytes
 
     def take_topics(self) -> list[str] | None:
         """What all other nodes want together, once after each change."""
-        with self._wants_lock:
-            if not self._has_news:
-                return None
-            self._has_news = False
-            return union(self._wants)
+        return self._readers.take_topics()
 
     def look(self) -> None:
         """Raise when the server is gone; never waits."""
@@ -166,7 +139,7 @@ class NatsLine:
         """Stream, leader, and what the slowest reader has not read yet."""
         figures.stream = self._config.name
         figures.leader = leader_of(self._info)
-        figures.lag = self._lag
+        figures.lag = self._readers.lag
 
     def say_close(self) -> None:
         """Nobody needs to know: what this node has sent stays."""
@@ -209,20 +182,9 @@ class NatsLine:
         return f"{found}:{self._session[:_SESSION_LETTERS]}:{place.part}"
 
     async def _open(self, patience_seconds: float) -> Publisher:
-        connection, settings = self._connection, self._settings
-        await connection.subscribe(names.wanted_subjects(settings.prefix), self._hear)
-        await connection.subscribe(
-            names.read_subjects(settings.prefix, self._node), self._hear_progress
-        )
+        connection = self._connection
         self._info = await ensure_stream(connection, self._config)
-        wants = await wants_of_others(connection, settings, self._node)
-        progress = await progress_of_others(connection, settings, self._node)
-        for node in wants:
-            await ensure_consumer(connection, self._config.name, node)
-        # What was heard meanwhile is newer.
-        self._progress = {**progress, **self._progress}
-        with self._wants_lock:
-            self._wants = {**wants, **self._wants}
+        await self._readers.start()
         deadline = time.monotonic() + patience_seconds
         while obstacle := await self._obstacle():
             if time.monotonic() >= deadline:
@@ -237,15 +199,12 @@ class NatsLine:
 
     async def _obstacle(self) -> str:
         """Why nothing can be sent now; empty when it can. Looks at the stream anew."""
-        silent = [node for node in self._settings.wait_for if node not in self._wants]
-        if silent:
-            return f"node {', '.join(silent)} of wait_for has not said yet what it takes"
-        if not self._wants:
-            return "no node takes anything yet; set receive = true on one"
+        if obstacle := self._readers.obstacle:
+            return obstacle
         self._info = await self._look_at_stream()
         if not self._has_no_room(self._info.state):
             return ""
-        await self._remove_read()
+        await self._readers.remove_read(self._info)
         return full_text(self._config.name)
 
     def _has_no_room(self, state: api.StreamState) -> bool:
@@ -278,60 +237,14 @@ class NatsLine:
         found = api.headers_of(answer.message.hdrs) if answer.message is not None else {}
         return read_place(found.get(PLACE_HEADER, "")).stored_end
 
-    def _hear(self, message: "Msg") -> None:
-        try:
-            want = read_want(message.data, message.subject, self._settings.prefix)
-        except TransportError:
-            # Of a stranger, or of a version to come; what a node said before stays.
-            return
-        if want.node != self._node:
-            self._connection.begin(self._meet(want))
-
-    def _hear_progress(self, message: "Msg") -> None:
-        with contextlib.suppress(TransportError):
-            prefix = self._settings.prefix
-            said = read_progress(message.data, message.subject, prefix, self._node)
-            self._progress[said.node] = said
-
-    async def _meet(self, want: Want) -> None:
-        """First its consumer is there, then things are sent for it."""
-        with contextlib.suppress(Exception):
-            await ensure_consumer(self._connection, self._config.name, want.node)
-        with self._wants_lock:
-            self._wants[want.node] = want
-            self._has_news = True
-
     async def _keep_house(self) -> None:
         """While the line lives: figures, and room in the stream."""
         while True:
             # What fails now is tried again; whether the server is there, look() finds out.
             with contextlib.suppress(Exception):
-                await self._remove_read()
+                self._info = await self._look_at_stream()
+                await self._readers.remove_read(self._info)
             await asyncio.sleep(_HOUSE_SECONDS)
-
-    async def _remove_read(self) -> None:
-        stream = self._config.name
-        self._info = info = await self._look_at_stream()
-        with self._wants_lock:
-            readers = list(self._wants)
-        read = min((self._read_by(node, info) for node in readers), default=0)
-        self._lag = max(0, info.state.last_seq - read)
-        if not self._settings.remove_read or self._settings.retention != "limits":
-            return
-        ours = {names.token(node) for node in readers}
-        for consumer in await all_consumers(self._connection, stream):
-            if consumer.name not in ours:
-                # Somebody else's, who reads in order as well.
-                read = min(read, consumer.ack_floor.stream_seq)
-        # The last one stays: it tells how far its ring is stored.
-        keep = min(read + 1, info.state.last_seq)
-        if keep > max(self._purged, info.state.first_seq):
-            await self._connection.ask(api.Answer, f"STREAM.PURGE.{stream}", {"seq": keep})
-            self._purged = keep
-
-    def _read_by(self, node: str, info: api.StreamInfo) -> int:
-        said = self._progress.get(node)
-        return said.number if said is not None and said.created == info.created else 0
 
 
 def leader_of(info: api.StreamInfo) -> str:

@@ -51,7 +51,7 @@ class DAQJobNatsReceiver(TakingJob):
         self._said: tuple[ReaderLine | None, Want | None] = None, None
         self._doubts: dict[str, tuple[int, int, float]] = {}
         self._progress: dict[str, tuple[ReaderLine, HasRead, float]] = {}
-        self._blocked = ""
+        self._blocked: dict[str, str] = {}
 
     def start(self) -> None:
         """Take what comes, until told to stop."""
@@ -128,9 +128,11 @@ class DAQJobNatsReceiver(TakingJob):
             raise AssertionError("a stream begins before its messages")
         try:
             reading.take(one)
-            self._blocked = ""
+            self._blocked.pop(stream, None)
         except TransportError as error:
-            self._blocked = str(error)
+            if stream not in self._blocked:
+                self.log.error("stream %s waits: %s", stream, error)
+            self._blocked[stream] = str(error)
 
     def _work(self, line: ReaderLine | None) -> None:
         """Write what was taken into the mirror ring, as far as there is room; acknowledge it."""
@@ -151,7 +153,7 @@ class DAQJobNatsReceiver(TakingJob):
             self.sleep(_RETRY_SECONDS)
             return
         if line is not None:
-            self.set_condition(self._blocked)
+            self.set_condition(next(iter(self._blocked.values()), ""))
             replies = [reply for one in self._readings.values() for reply in one.replies()]
             if replies:
                 line.acknowledge(replies)

@@ -37,6 +37,7 @@ _HOUSE_SECONDS: Final = 2.0
 _OPEN_SECONDS: Final = 20.0
 _RETRY_SECONDS: Final = 0.25
 _BATCH_OVERHEAD: Final = 256 << 10  # a batch's first frame, for many small records
+_MOST_BATCH_BYTES: Final = 4 << 20  # half of what a reader has room for besides a record
 _SESSION_LETTERS: Final = 8
 _MOST_STEPS: Final = 200
 
@@ -157,7 +158,7 @@ class NatsLine:
             self._session,
             records,
             lambda: next(self._numbers),
-            most_bytes=max(largest - _BATCH_OVERHEAD, largest // 2),
+            most_bytes=min(max(largest - _BATCH_OVERHEAD, largest // 2), _MOST_BATCH_BYTES),
         )
         for batch in made:
             for part in parts(batch, self._before[ring_uuid], largest):

@@ -53,16 +53,15 @@ class Begun(NamedTuple):
     created: str
     acknowledged: int
     delivered: int
-    first: int
     last: int
 
 
 class Facts(NamedTuple):
-    """What is shown of a stream."""
+    """What a stream says of itself: its leader, and its first and last message."""
 
     leader: str
+    first: int
     last: int
-    """Its last message."""
 
 
 class ReaderLine:
@@ -158,7 +157,7 @@ class ReaderLine:
         for stream in list(self._tasks):
             try:
                 info = await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{stream}")
-                self.facts[stream] = Facts(leader_of(info), info.state.last_seq)
+                self.facts[stream] = _facts(info)
             except (TransportError, nats.errors.Error):
                 self.facts.pop(stream, None)
 
@@ -176,10 +175,9 @@ class ReaderLine:
                     info.created,
                     consumer.ack_floor.stream_seq,
                     consumer.delivered.stream_seq,
-                    info.state.first_seq,
                     info.state.last_seq,
                 )
-                self.facts[stream] = Facts(leader_of(info), info.state.last_seq)
+                self.facts[stream] = _facts(info)
                 self._put(stream, begun)
                 while not pull.has_failed:
                     await self._pull(stream, inbox, pull)
@@ -289,6 +287,10 @@ class _Pull:
         """Until it is over, or should be."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), seconds)
+
+
+def _facts(info: api.StreamInfo) -> Facts:
+    return Facts(leader_of(info), info.state.first_seq, info.state.last_seq)
 
 
 def _arrived(

@@ -87,30 +87,23 @@ class StreamReading:
         self._delivered = 0
         self._moved_at = clock()
 
-    def begin(
-        self, created: str, *, acknowledged: int, delivered: int, first: int, last: int
-    ) -> None:
+    def begin(self, created: str, *, acknowledged: int, delivered: int, last: int) -> None:
         """Go on where this node was in the stream, which may be a new one of the same name.
 
         ``created``: of the stream; ``acknowledged``, ``delivered``: up to which number the server
-        thinks that this node has taken and received it; ``first``, ``last``: what the stream has.
+        thinks that this node has taken and received it; ``last``: what the stream has.
         """
         key = f"{self.stream} of {created}"
-        known = self._positions.end_of(self.node, key)
-        if key != self._key or last + 1 < self.next:
-            if self._key or last < known:
+        if key != self._key:
+            if self._key:
                 # What it has is compared by place, so nothing comes twice.
                 self._log.warning("stream %s has begun anew", self.stream)
             self._key = key
-            self._start_over(known if last >= known else 0)
+            self._start_over(self.committed)
         self._positions.forget_rings(self.node, {key})
         self.created = created
         self._delivered = max(delivered, acknowledged)
         self.look_at(last)
-        if first > self.next and not self._parts:
-            if self.next > 1:
-                self._say_lost(self.next, first - 1)
-            self._skip_to(first)
 
     def look_at(self, last: int) -> None:
         """The last number that the stream has now; also shows how far behind this node is."""
@@ -180,9 +173,21 @@ class StreamReading:
         self._skip_to(self.next + 1)
         self._moved_at = self._clock()
 
-    def give_up_missing(self) -> None:
-        """The stream does not have the missing number either: say so, and go on behind it."""
-        self._say_lost(self.next, self.next)
+    def give_up(self, first: int) -> None:
+        """The missing message is not in the stream, nor what is before ``first``: say so.
+
+        Nothing is said of what was gone when this node read the stream for the first time.
+        """
+        if self._waiting:
+            first = min(first, *self._waiting)
+        first = max(first, self.next + 1)
+        if self.next > 1:
+            self._log.error(
+                "stream %s: messages %d to %d were never read here and are gone (%d): by its"
+                " limits, by hand, or read by another node with this one's name",
+                *(self.stream, self.next, first - 1, first - self.next),
+            )
+        self._skip_to(first - 1)
         self.pass_by()
         following = self._waiting.get(self.next)
         if following is not None:
@@ -268,13 +273,6 @@ class StreamReading:
         self._parts = []
         for waiting in [one for one in self._waiting if one < number]:
             del self._waiting[waiting]
-
-    def _say_lost(self, first: int, last: int) -> None:
-        self._log.error(
-            "stream %s: messages %d to %d were never read here and are gone (%d): by its limits,"
-            " by hand, or read by another node with this one's name",
-            *(self.stream, first, last, last - first + 1),
-        )
 
 
 def _follows(pieces: list[Arrived], arrived: Arrived) -> bool:

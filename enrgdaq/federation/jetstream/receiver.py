@@ -5,6 +5,7 @@ import time
 from collections import deque
 from typing import Annotated, Any, Final
 
+import msgspec
 from msgspec import Meta
 
 from enrgdaq.daq.store.server import ServerLink
@@ -23,7 +24,7 @@ _IDLE_SECONDS: Final = 0.2
 _TEND_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
 _ASK_AGAIN_SECONDS: Final = 5.0
-_MOST_DOUBTS: Final = 3
+_DOUBT_SECONDS: Final = 30.0
 _ASKED_A_TURN: Final = 16
 _PROGRESS_SECONDS: Final = 2.0
 
@@ -38,6 +39,15 @@ class DAQJobNatsReceiverConfig(TakingConfig, kw_only=True):
     ] = 5.0
 
 
+class _Doubt(msgspec.Struct):
+    """A message that the stream says it does not have, and where it said that it begins."""
+
+    number: int
+    since: float
+    first: int
+    not_before: float = 0.0
+
+
 class DAQJobNatsReceiver(TakingJob):
     """Takes what other nodes send, in order, and acknowledges it when the mirror ring has it."""
 
@@ -49,7 +59,7 @@ class DAQJobNatsReceiver(TakingJob):
         self._readings: dict[str, StreamReading] = {}
         self._taken: deque[Taken] = deque()
         self._said: tuple[ReaderLine | None, Want | None] = None, None
-        self._doubts: dict[str, tuple[int, int, float]] = {}
+        self._doubts: dict[str, _Doubt] = {}
         self._progress: dict[str, tuple[ReaderLine, HasRead, float]] = {}
         self._blocked: dict[str, str] = {}
 
@@ -119,7 +129,6 @@ class DAQJobNatsReceiver(TakingJob):
                 one.created,
                 acknowledged=one.acknowledged,
                 delivered=one.delivered,
-                first=one.first,
                 last=one.last,
             )
             return
@@ -166,7 +175,7 @@ class DAQJobNatsReceiver(TakingJob):
                 figures.state = "up" if state == "up" else "away"
                 figures.since = dt.datetime.now(dt.UTC)
             if line is not None and state == "up":
-                figures.leader, last = line.facts[reading.stream]
+                figures.leader, _, last = line.facts[reading.stream]
                 reading.look_at(last)
             figures.round_trip_ms = line.round_trip_ms if line is not None else None
         self.process.links = [reading.figures for reading in self._readings.values()]
@@ -206,8 +215,8 @@ class DAQJobNatsReceiver(TakingJob):
         """Ask the stream for what is not delivered."""
         for _ in range(_ASKED_A_TURN):
             number, now = reading.missing, time.monotonic()
-            asked, times, not_before = self._doubts.get(reading.stream, (0, 0, 0.0))
-            if number is None or (asked == number and now < not_before):
+            doubt = self._doubts.get(reading.stream)
+            if number is None or (doubt and doubt.number == number and now < doubt.not_before):
                 return
             try:
                 found = line.ask_for(reading.stream, number)
@@ -216,13 +225,25 @@ class DAQJobNatsReceiver(TakingJob):
             except TransportError:
                 reading.pass_by()
                 continue
-            if found is not None:
-                self._take(reading.stream, found)
-                reading.hurry()
-                continue
-            times = times + 1 if asked == number else 1
-            self._doubts[reading.stream] = number, times, now + _ASK_AGAIN_SECONDS
-            # A leader that was just elected might not know it yet; in the end it would.
-            if times >= _MOST_DOUBTS:
-                reading.give_up_missing()
+            if found is None:
+                self._doubt(line, reading, number, now)
+                return
+            self._take(reading.stream, found)
+            reading.hurry()
+
+    def _doubt(self, line: ReaderLine, reading: StreamReading, number: int, now: float) -> None:
+        """The stream says that it does not have a message.
+
+        A leader that was just elected may not have caught up, and knows neither the message nor
+        where the stream really begins. So this must last before it is believed.
+        """
+        facts = line.facts.get(reading.stream)
+        if facts is None:
             return
+        doubt = self._doubts.get(reading.stream)
+        if doubt is None or doubt.number != number:
+            doubt = self._doubts[reading.stream] = _Doubt(number, now, facts.first)
+        doubt.first = min(doubt.first, facts.first)
+        doubt.not_before = now + _ASK_AGAIN_SECONDS
+        if now - doubt.since >= _DOUBT_SECONDS:
+            reading.give_up(doubt.first)

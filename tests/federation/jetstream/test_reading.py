@@ -83,10 +83,8 @@ class Near:
             clock=lambda: self.now,
         )
 
-    def begin(
-        self, last: int, *, first: int = 1, delivered: int = 0, created: str = "then"
-    ) -> None:
-        self.reading.begin(created, acknowledged=0, delivered=delivered, first=first, last=last)
+    def begin(self, last: int, *, delivered: int = 0, created: str = "then") -> None:
+        self.reading.begin(created, acknowledged=0, delivered=delivered, last=last)
 
     def take(self, arrived: Arrived) -> None:
         self.reading.take(arrived)
@@ -202,11 +200,32 @@ def test_what_the_stream_has_lost_is_said(near: Near, caplog: pytest.LogCaptureF
     near.begin(5)
     near.take(stream.messages[1])
     near.start()
-    near.begin(5, first=4)
+    near.begin(5, delivered=1)
+    near.take(stream.messages[4])
+    assert near.reading.missing is None
+    near.now += 60
+    assert near.reading.missing == 2
+    near.reading.give_up(4)
     assert "messages 2 to 3 were never read here and are gone (2)" in caplog.text
+    near.take(stream.messages[5])
+    assert near.numbers == [0, 3, 4]
+
+
+def test_a_stream_that_began_long_ago_is_read_from_where_it_begins(
+    near: Near, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = Stream()
+    for number in range(5):
+        stream.send([held(number)])
+    near.begin(5)
+    near.now += 60
+    assert near.reading.missing == 1
+    near.reading.give_up(4)
+    assert near.reading.missing is None
     for number in (4, 5):
         near.take(stream.messages[number])
-    assert near.numbers == [0, 3, 4]
+    assert near.numbers == [3, 4]
+    assert not caplog.text
 
 
 def test_a_stream_of_the_same_name_begins_anew(near: Near) -> None:

@@ -91,8 +91,8 @@ class FederationNatsConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     remove_read: Annotated[
         bool,
         Meta(
-            description="with retention limits: remove what every reader has acknowledged; false"
-            " keeps it for others, up to max_age_hours"
+            description="with retention limits: remove what every reader has taken, once the stream"
+            " is half full; false keeps it for others, up to max_age_hours"
         ),
     ] = True
     max_size_mb: Annotated[

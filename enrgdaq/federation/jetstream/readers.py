@@ -86,6 +86,9 @@ class Readers:
         self.lag = max(0, info.state.last_seq - read)
         if not self._settings.remove_read or self._settings.retention != "limits":
             return
+        if 2 * info.state.bytes < self._settings.max_size_mb << 20:
+            # Seldom and much: a server that is killed while it removes may lose more than that.
+            return
         ours = {names.token(node) for node in readers}
         for consumer in await all_consumers(self._connection, self._stream):
             if consumer.name not in ours:

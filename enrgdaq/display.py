@@ -50,6 +50,10 @@ def status_text(snapshot: Snapshot) -> str:
     if snapshot.links:
         header = ["LINK", "STATE", "FOR", "RTT/MS", "MSG/S", "BYTES/S", "BACKLOG", "AGAIN"]
         lines += ["", *table(header, [_link_cells(link, node.now) for link in snapshot.links])]
+    over_nats = [link for link in snapshot.links if link.stream]
+    if over_nats:
+        header = ["STREAM", "LINK", "LEADER", "LAG", "REDELIVERED"]
+        lines += ["", *table(header, [_stream_cells(link) for link in over_nats])]
     if snapshot.topics:
         lines += [
             "",
@@ -118,6 +122,16 @@ def _link_cells(link: LinkStatus, now: float) -> list[str]:
         size(link.rate_bytes),
         size(link.backlog_bytes) if link.is_sender else "-",
         "-" if link.is_sender else str(link.repeated),
+    ]
+
+
+def _stream_cells(link: LinkStatus) -> list[str]:
+    return [
+        link.stream,
+        "sends" if link.is_sender else "takes",
+        link.leader or "-",
+        str(link.lag),
+        "-" if link.is_sender else str(link.redelivered),
     ]
 
 

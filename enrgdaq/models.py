@@ -53,8 +53,94 @@ class SupervisorCNCConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     rest_api_port: Annotated[int, Meta(ge=1, le=65535)] = 8000
 
 
+class FederationNatsConfig(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Links over NATS JetStream. What is said of streams is made when missing, else compared."""
+
+    servers: Annotated[
+        list[str],
+        Meta(min_length=1, description="nats://HOST:PORT or tls://HOST:PORT, all of the cluster"),
+    ]
+    prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[A-Za-z0-9_]{1,32}\Z",
+            description="begins the names of streams (PREFIX-data-NODE, PREFIX-wanted) and subjects"
+            " (PREFIX.data.NODE.RING); nodes with the same one are linked",
+        ),
+    ] = "enrgdaq"
+    send: Annotated[
+        bool, Meta(description="send what other nodes take; receive in [federation] is to take")
+    ] = True
+    wait_for: Annotated[
+        list[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")]],
+        Meta(
+            description="nodes that must have said once what they take before anything is sent;"
+            " until then all that is for stores is kept"
+        ),
+    ] = field(default_factory=list)
+    storage: Annotated[
+        Literal["file", "memory"], Meta(description="where servers keep streams")
+    ] = "file"
+    replicas: Annotated[
+        Literal[1, 3, 5], Meta(description="servers that have a message before it counts as sent")
+    ] = 1
+    retention: Annotated[
+        Literal["limits", "interest"],
+        Meta(description="limits: kept until a limit is reached; interest: until all have read it"),
+    ] = "limits"
+    remove_read: Annotated[
+        bool,
+        Meta(
+            description="with retention limits: remove what every reader has taken, once the stream"
+            " is half full; false keeps it for others, up to max_age_hours"
+        ),
+    ] = True
+    max_size_mb: Annotated[
+        int, Meta(ge=16, description="most that the stream of this node may take, MiB")
+    ] = 1024
+    max_age_hours: Annotated[
+        float, Meta(ge=0, description="messages live so long, also unread ones; 0: for ever")
+    ] = 0.0
+    discard: Annotated[
+        Literal["new", "old"],
+        Meta(
+            description="a full stream: new takes no more, and this node spools; old loses the"
+            " oldest, also unread ones"
+        ),
+    ] = "new"
+    may_lose_unread: Annotated[
+        bool, Meta(description="allows discard old and max_age_hours, which lose unread data")
+    ] = False
+    duplicate_window_seconds: Annotated[
+        float, Meta(ge=0.1, le=86_400, description="for so long servers know message ids again")
+    ] = 120.0
+    nkey_seed_file: Annotated[
+        str | None,
+        Meta(description="file with this node's nkey seed, mode 0600; beside supervisor.toml"),
+    ] = None
+    tls_ca: Annotated[
+        str | None,
+        Meta(description="file with the authority's certificate, by which servers are known"),
+    ] = None
+    tls_cert: Annotated[
+        str | None, Meta(description="file with this node's certificate, where servers ask for it")
+    ] = None
+    tls_key: Annotated[str | None, Meta(description="file with the key of tls_cert, mode 0600")] = (
+        None
+    )
+
+
 class SupervisorFederationConfig(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Links between supervisors in a star: one hub, any number of spokes."""
+    """Links between supervisors: in a star of one hub and its spokes, or over NATS."""
+
+    engine: Annotated[
+        Literal["zmq", "nats"],
+        Meta(
+            description="what carries data: zmq, this program's own sockets, in a star; nats, the"
+            " JetStream servers of [federation.nats]"
+        ),
+    ] = "zmq"
+    nats: FederationNatsConfig | None = None
 
     is_server: Annotated[bool, Meta(description="this node is the hub")] = False
     server_xsub_url: Annotated[
@@ -84,7 +170,11 @@ class SupervisorFederationConfig(Struct, kw_only=True, forbid_unknown_fields=Tru
         ),
     ] = field(default_factory=list)
     receive: Annotated[
-        bool, Meta(description="spoke: take what the hub sends; its send_to must name this node")
+        bool,
+        Meta(
+            description="spoke: take what the hub sends; its send_to must name this node. With"
+            " engine nats: take what other nodes send"
+        ),
     ] = False
     hub_may_command: Annotated[
         bool, Meta(description="spoke: operators of the hub may restart and change jobs here")

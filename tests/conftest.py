@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import MySQLDatabase, RedisKeys, found_server, own_database
+from tests.servers import MySQLDatabase, NatsNames, RedisKeys, found_server, own_database
 from tests.system.node import Node
 
 
@@ -73,3 +73,11 @@ def redis_keys() -> Iterator[RedisKeys]:
     keys = RedisKeys(found_server("ENRGDAQ_TEST_REDIS_URL", "redis://127.0.0.1:6379/"))
     yield keys
     keys.remove()
+
+
+@pytest.fixture
+def nats_names() -> Iterator[NatsNames]:
+    """Names for the test's own streams on the server that is there."""
+    names = NatsNames(found_server("ENRGDAQ_TEST_NATS_URL", "nats://127.0.0.1:4222/"))
+    yield names
+    names.remove()

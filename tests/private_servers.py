@@ -3,11 +3,12 @@
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from enrgdaq.trials.chaos.nats_servers import NatsCluster, PrivateNats
 from enrgdaq.trials.chaos.servers import PrivateMariaDB, PrivateRedis, PrivateServer
 from tests.servers import MySQLDatabase, RedisKeys, Server
 
@@ -46,6 +47,20 @@ def private_redis(folder: Path) -> Iterator[tuple[PrivateServer, RedisKeys]]:
     options = ["--port", str(port), "--bind", "127.0.0.1"]
     with _running(PrivateRedis(folder / "redis", options)) as server:
         yield server, RedisKeys(Server("127.0.0.1", port, "", server.password))
+
+
+@contextlib.contextmanager
+def private_nats(
+    folder: Path, servers: int = 1, settings: Sequence[str] = ()
+) -> Iterator[NatsCluster]:
+    """NATS servers with JetStream on ports of their own, which find each other."""
+    needs_server(PrivateNats)
+    cluster = NatsCluster(folder / "nats", servers, settings=settings)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.close()
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Places of a test's own on the database servers that are there."""
 
+import asyncio
 import contextlib
 import math
 import os
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import nats
 import pymysql
 import pytest
 import redis
@@ -145,6 +147,27 @@ class RedisKeys:
         with contextlib.closing(self.connect()) as client:
             for key in [*client.scan_iter(f"*{self.prefix}*")]:
                 client.delete(key)
+
+
+class NatsNames:
+    """The names of one test's own streams."""
+
+    def __init__(self, server: Server) -> None:
+        self.url = f"nats://{server.host}:{server.port}"
+        self.prefix = f"test_{uuid.uuid4().hex[:12]}"
+
+    def remove(self) -> None:
+        """Remove all streams of the test."""
+        asyncio.run(self._remove())
+
+    async def _remove(self) -> None:
+        client = await nats.connect(self.url)
+        streams = client.jetstream()
+        for info in await streams.streams_info():
+            name = info.config.name
+            if name is not None and name.startswith(f"{self.prefix}-"):
+                await streams.delete_stream(name)
+        await client.close()
 
 
 def found_server(variable: str, default: str) -> Server:

@@ -335,6 +335,14 @@ class LinkStatus(Struct, kw_only=True):
     """Sender: what is not at the other end yet, in rings and spool."""
     repeated: int
     """Receiver: records that came again after a cut, and were dropped."""
+    stream: str = ""
+    """Over NATS: the stream that carries it; empty for other links."""
+    leader: str = ""
+    """The server that leads the stream; empty where it has only one."""
+    lag: int = 0
+    """Messages in the stream that this node, or the slowest one that takes, has not taken."""
+    redelivered: int = 0
+    """Receiver: messages that the server delivered again."""
 
 
 class NodeStatus(Struct, kw_only=True):

@@ -197,6 +197,14 @@ class LinkFigures(Struct):
     bytes: int = 0
     repeated: int = 0
     """Records that came again after a cut, and were dropped."""
+    stream: str = ""
+    """Over NATS: the stream that carries it, ..."""
+    leader: str = ""
+    """... the server that leads it, ..."""
+    lag: int = 0
+    """... messages in it that this node, or the slowest one that takes, has not taken, ..."""
+    redelivered: int = 0
+    """... and messages that the server delivered again."""
 
 
 class DAQJobMessageStatsReport(DAQJobMessage, kw_only=True):

@@ -2,14 +2,16 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from enrgdaq.daq.models import LinkFigures
 from enrgdaq.errors import ServerAwayError, TransportError
 from enrgdaq.federation import wire
+from enrgdaq.federation.batching import Held, batches
 from enrgdaq.keys import PublicKey, SecretKey, secure_client
 from enrgdaq.keys.door import limit_socket
 from enrgdaq.models import SupervisorInfo
@@ -26,13 +28,6 @@ _FAILURES: Final[dict[int, str]] = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it does not let this node's key in; there, run: enrgdaq"
     " keys allow {name}.public.toml --role node",
 }
-
-
-class SentBatch(NamedTuple):
-    """A batch and its payloads, ready to be sent."""
-
-    head: wire.Batch
-    body: bytes
 
 
 class HubLine:
@@ -104,6 +99,16 @@ class HubLine:
             raise AssertionError("a line that did not open is closed")
         return self._opened
 
+    @property
+    def peer(self) -> str:
+        """The node at the other end."""
+        return self.opened.node.supervisor_id
+
+    @property
+    def largest_bytes(self) -> int:
+        """The largest record, with its header, that the other end has room for."""
+        return self.opened.largest_bytes
+
     def take_topics(self) -> list[str] | None:
         """What the hub wants, once after each time that it said so."""
         topics, self._topics = self._topics, None
@@ -122,12 +127,15 @@ class HubLine:
         elif now - self._heard_at > self._timeout:
             raise ServerAwayError(f"{self.endpoint}: silent for {now - self._heard_at:.1f} s")
 
-    def deliver(self, batches: Iterable[SentBatch], give_up: Callable[[], bool]) -> None:
-        """Send batches; when this returns, the hub has them.
+    def show_in(self, figures: LinkFigures) -> None:
+        """Nothing more than what all links show."""
+
+    def send(self, held: Sequence[Held], give_up: Callable[[], bool]) -> None:
+        """Send records; when this returns, the hub has them.
 
         ``give_up`` says while it waits whether there is better to do than waiting.
         """
-        for batch in batches:
+        for batch in batches(self.session, held, lambda: self._next):
             self._wait_until(lambda: self._next - self._acked < _WINDOW, give_up)
             head = wire.encode(batch.head)
             self._next += 1
@@ -136,11 +144,6 @@ class HubLine:
             except zmq.Again as error:
                 raise ServerAwayError(f"{self.endpoint}: takes nothing") from error
         self._wait_until(lambda: self._acked == self._next, give_up)
-
-    @property
-    def next_number(self) -> int:
-        """The number of the next batch."""
-        return self._next
 
     def say_close(self) -> None:
         """Tell the hub that this node stops; before :meth:`close`."""

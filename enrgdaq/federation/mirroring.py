@@ -2,24 +2,16 @@
 
 import time
 from abc import abstractmethod
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 import zmq
 from msgspec import Meta
 
-from enrgdaq.daq.base import DAQJob
-from enrgdaq.daq.host import ProcessHost
-from enrgdaq.daq.models import DAQJobConfig
-from enrgdaq.daq.places import routes_path
-from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import TransportError
 from enrgdaq.federation import wire
-from enrgdaq.federation.positions import Positions
-from enrgdaq.federation.receiving import HEADER_ROOM, Receiver
-from enrgdaq.transport.ring import RingFile
-from enrgdaq.transport.routes import load_routes
+from enrgdaq.federation.receiving import Receiver
+from enrgdaq.federation.taking import TakingConfig, TakingJob
 
 _FULL_MS: Final = 2
 _IDLE_MS: Final = 200
@@ -32,18 +24,16 @@ MOST_WAITING: Final = 64
 """Messages of one peer that wait to be read or sent."""
 
 
-class MirrorConfig(DAQJobConfig, kw_only=True):
+class MirrorConfig(TakingConfig, kw_only=True):
     """Made from ``[federation]`` of ``supervisor.toml``."""
 
     keys_dir: Annotated[str, Meta(description="folder of this node's keys")]
-    positions_dir: Annotated[str, Meta(description="folder for how far each ring was taken")]
     insecure: Annotated[bool, Meta(description="no keys")] = False
 
 
-class MirrorJob(DAQJob):
-    """Writes records of other nodes into its ring, each once, and acknowledges them."""
+class MirrorJob(TakingJob):
+    """Takes records that come by our own sockets, and acknowledges them."""
 
-    is_mirror = True
     config: MirrorConfig
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
@@ -53,13 +43,6 @@ class MirrorJob(DAQJob):
         self.refused = ""
         """Why the other node sends nothing, as it says."""
         self._warn_after = 0.0
-
-    @property
-    def process(self) -> ProcessHost:
-        """The process around this job."""
-        if not isinstance(self._host, ProcessHost):
-            raise TransportError("a link runs in a supervisor's process only")
-        return self._host
 
     @property
     @abstractmethod
@@ -99,10 +82,10 @@ class MirrorJob(DAQJob):
         """Take what comes until told to stop."""
         receiver = Receiver(
             self.process.supervisor,
-            self._positions(),
+            self.load_positions(),
             self.process.pass_on,
             self.send,
-            largest_bytes=self.process.ring.capacity // 2 - HEADER_ROOM,
+            largest_bytes=self.largest_bytes,
             may_bring=self.may_bring,
             way_back_to=self.way_back_to,
         )
@@ -136,16 +119,8 @@ class MirrorJob(DAQJob):
                 ]
 
     def topics_from(self, node: str) -> list[str]:
-        """What jobs of this node take of another one; telemetry does not travel by links."""
-        routes = load_routes(routes_path(self.process.runtime))
-        way_back = self.way_back_to(node)
-        topics = {
-            topic
-            for consumer in routes.consumers
-            if consumer.name != way_back
-            for topic in consumer.topics
-        }
-        return sorted(topic for topic in topics if not Topic.is_telemetry(topic))
+        """What jobs of this node take of another one."""
+        return self.wanted(without=self.way_back_to(node))
 
     def reject(self, who: str, error: Exception) -> None:
         """Count what no peer of ours would send; say so now and then."""
@@ -172,16 +147,6 @@ class MirrorJob(DAQJob):
             self.sleep(_RETRY_SECONDS)
         else:
             self.set_condition(self.refused)
-
-    def _positions(self) -> Positions:
-        positions = Positions(Path(self.config.positions_dir))
-        own = self.process.ring.path
-        for path in own.parent.glob(f"{self.unique_id}.*{own.suffix}"):
-            ring = RingFile.open(path)
-            if ring.identity.is_mirror and ring.identity.producer == self.unique_id:
-                positions.note_all_in(ring)
-            ring.close()
-        return positions
 
 
 def split_frames(

@@ -40,6 +40,10 @@ class Positions:
         """Whether a record was taken already."""
         return end <= self._ends.get(node, {}).get(ring_uuid, 0)
 
+    def end_of(self, node: str, ring_uuid: str) -> int:
+        """The end of the last record taken; 0 when there was none."""
+        return self._ends.get(node, {}).get(ring_uuid, 0)
+
     def note(self, node: str, ring_uuid: str, end: int) -> None:
         """A record is in the mirror ring now."""
         ends = self._ends.setdefault(node, {})

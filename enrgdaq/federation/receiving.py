@@ -8,14 +8,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from enrgdaq.daq.mirrored import encode_home, mirror_header
 from enrgdaq.daq.models import LinkFigures
 from enrgdaq.daq.outbox import PassedOn
 from enrgdaq.errors import TransportError
 from enrgdaq.federation import wire
 from enrgdaq.federation.positions import Positions
+from enrgdaq.federation.unpacking import unpack
 from enrgdaq.models import SupervisorInfo
-from enrgdaq.transport.ring import RecordKind
 
 AWAY_SECONDS: Final = 5.0
 """A spoke that has not said anything for so long is away; it asks every second."""
@@ -206,47 +205,18 @@ class Receiver:
         return None
 
     def _unpack(self, spoke: Spoke, batch: wire.Batch, body: "bytes | memoryview") -> _Taken:
-        length = sum(head.length for head in batch.heads) + sum(r.length for r in batch.records)
-        if length != len(body):
-            raise TransportError(f"a batch of {length} bytes came with {len(body)}")
-        for home in batch.homes:
-            if not self._may_bring(spoke.name, home.supervisor.supervisor_id):
-                raise TransportError(f"sends what is of {home.supervisor.supervisor_id}")
-        homes = [encode_home(home) for home in batch.homes]
-        rest = memoryview(body)
-        heads = []
-        for head in batch.heads:
-            heads.append((head.topics, bytes(rest[: head.length])))
-            rest = rest[head.length :]
-        taken = _Taken(spoke, spoke.session, batch.number, [], [])
-        for record in batch.records:
-            payload, rest = rest[: record.length], rest[record.length :]
-            if record.home >= len(homes) or record.head >= len(heads):
-                raise TransportError("a record of nowhere")
-            home = batch.homes[record.home]
-            node, ring_uuid = home.supervisor.supervisor_id, home.ring_uuid
-            if self._positions.has(node, ring_uuid, record.end):
-                spoke.figures.repeated += 1
-                continue
-            topics, header = heads[record.head]
-            if record.kind is RecordKind.PAD or len(header) + len(payload) > self._largest:
-                raise TransportError("a record that no ring of this node can hold")
-            place = record.start, record.end, record.sequence
-            taken.places.append((node, ring_uuid, record.end))
-            taken.records.append(
-                PassedOn(
-                    topics=topics,
-                    header=mirror_header(homes[record.home], *place, header),
-                    kind=record.kind,
-                    payload=payload,
-                    timestamp_ns=record.timestamp_ns,
-                    messages=record.messages,
-                    not_to=self._way_back_to(node),
-                )
-            )
-            spoke.figures.messages += record.messages
-            spoke.figures.bytes += record.length
-        return taken
+        found = unpack(
+            batch,
+            body,
+            self._positions,
+            largest_bytes=self._largest,
+            may_bring=lambda home: self._may_bring(spoke.name, home),
+            way_back_to=self._way_back_to,
+        )
+        spoke.figures.repeated += found.repeated
+        spoke.figures.messages += found.messages
+        spoke.figures.bytes += found.bytes
+        return _Taken(spoke, spoke.session, batch.number, found.places, found.records)
 
 
 def _no_figures(node: str) -> LinkFigures:

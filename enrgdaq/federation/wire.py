@@ -146,6 +146,8 @@ HUB_DECODER: Final = msgspec.msgpack.Decoder(FromSender | Refused)
 """What a hub sends to a spoke that takes records."""
 SPOKE_DECODER: Final = msgspec.msgpack.Decoder(FromSender | FromReceiver | Receive)
 """What may come into a hub's port."""
+BATCH_DECODER: Final = msgspec.msgpack.Decoder(Batch)
+"""A batch that lies in a stream."""
 
 
 def encode(message: FromSender | FromReceiver | Receive) -> bytes:

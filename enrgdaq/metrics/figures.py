@@ -98,6 +98,16 @@ LINK: Final = (
     _counter("link_repeated_records", "came again after a cut; dropped", lambda k: k.repeated),
     _gauge("link_backlog_bytes", "not at the other end yet", lambda k: k.backlog_bytes),
     _gauge(
+        "link_lag_messages",
+        "over NATS: not taken yet of its stream",
+        lambda k: k.lag if k.stream else None,
+    ),
+    _counter(
+        "link_redelivered_messages",
+        "over NATS: delivered again by the server",
+        lambda k: k.redelivered if k.stream else None,
+    ),
+    _gauge(
         "link_round_trip_seconds",
         "to the other node and back",
         lambda k: None if k.round_trip_ms is None else k.round_trip_ms / 1e3,

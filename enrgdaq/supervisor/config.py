@@ -13,6 +13,7 @@ from enrgdaq.errors import ConfigurationError
 from enrgdaq.models import SupervisorConfig, SupervisorInfo
 from enrgdaq.supervisor.exposure import check_exposure
 from enrgdaq.supervisor.links import link_jobs
+from enrgdaq.supervisor.nats_check import check_nats
 
 SUPERVISOR_FILE: Final = "supervisor.toml"
 JOBS_FOLDER: Final = "jobs"
@@ -55,6 +56,12 @@ def read_folder(path: Path) -> ConfigFolder:
     mistakes, warnings = check_exposure(folder.supervisor, path, str(path / SUPERVISOR_FILE))
     folder.mistakes.extend(mistakes)
     folder.warnings.extend(warnings)
+    if folder.supervisor.federation is not None:
+        mistakes, warnings = check_nats(
+            folder.supervisor.federation, path, str(path / SUPERVISOR_FILE)
+        )
+        folder.mistakes.extend(mistakes)
+        folder.warnings.extend(warnings)
     registry = Registry(path / JOBS_FOLDER)
     for script, reason in registry.problems:
         folder.mistakes.append(Mistake(file=script, text=reason))

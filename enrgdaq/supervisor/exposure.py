@@ -53,7 +53,8 @@ def check_exposure(
     if cnc is not None:
         check.server("cnc", "server_host", cnc.server_host, cnc.server_port, cnc.insecure)
     if links is not None and links.is_server:
-        for key in ("server_xsub_url", "server_xpub_url"):
+        data = [] if links.engine == "nats" else ["server_xsub_url"]
+        for key in (*data, "server_xpub_url"):
             check.endpoint(key, getattr(links, key), links.insecure)
     if links is not None:
         check.spoke(links)

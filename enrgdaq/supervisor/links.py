@@ -14,7 +14,7 @@ from enrgdaq.daq.spec import ClassRef
 from enrgdaq.daq.topics import Topic
 from enrgdaq.federation.endpoints import MIRROR, UPLINK, WANTED_FILE, downlink_name
 from enrgdaq.keys import keys_folder
-from enrgdaq.models import SupervisorConfig
+from enrgdaq.models import FederationNatsConfig, SupervisorConfig, SupervisorFederationConfig
 from enrgdaq.supervisor.exposure import has_mirror
 from enrgdaq.supervisor.places import known_places
 
@@ -29,19 +29,15 @@ def link_jobs(config: SupervisorConfig, config_path: Path) -> dict[str, LinkJob]
     if links is None:
         return {}
     places = known_places(config)
+    if links.engine == "nats":
+        return _nats_jobs(config, links, config_path)
     shared: dict[str, Any] = {
         "keys_dir": str(keys_folder(config_path, config.keys_dir)),
         "insecure": links.insecure,
         "verbosity": config.verbosity.value,
     }
-    mirror = {**shared, "positions_dir": str(places.state / "positions")}
-    if links.mirror_size_mb is not None:
-        mirror["ring_size_mb"] = links.mirror_size_mb
-    sender = {
-        "when_behind": links.when_behind,
-        "spool_size_mb": links.spool_size_mb,
-        "flush_interval_seconds": _FLUSH_SECONDS,
-    }
+    mirror = {**shared, **_mirror(links, places.state)}
+    sender = _sending(links)
     server = {} if links.server_key is None else {"server_key": links.server_key}
     jobs: dict[str, LinkJob] = {}
     if has_mirror(config, config_path):
@@ -60,9 +56,60 @@ def link_jobs(config: SupervisorConfig, config_path: Path) -> dict[str, LinkJob]
     return jobs
 
 
+def nats_settings(settings: FederationNatsConfig, config_path: Path) -> FederationNatsConfig:
+    """The settings with full paths: files lie beside ``supervisor.toml``."""
+    paths = {
+        key: str((config_path / Path(name).expanduser()).absolute())
+        for key in ("nkey_seed_file", "tls_ca", "tls_cert", "tls_key")
+        if (name := getattr(settings, key)) is not None
+    }
+    return msgspec.structs.replace(settings, **paths)
+
+
+def _nats_jobs(
+    config: SupervisorConfig, links: SupervisorFederationConfig, config_path: Path
+) -> dict[str, LinkJob]:
+    if links.nats is None:
+        return {}
+    places = known_places(config)
+    settings = nats_settings(links.nats, config_path)
+    shared: dict[str, Any] = {
+        "nats": {k: v for k, v in msgspec.to_builtins(settings).items() if v is not None},
+        "verbosity": config.verbosity.value,
+    }
+    jobs: dict[str, LinkJob] = {}
+    if settings.send:
+        job = _job("jetstream.uplink", "DAQJobNatsUplink", {**shared, **_sending(links)})
+        jobs[UPLINK] = _with_folder(places.state / UPLINK, job)
+    if links.receive:
+        mirror = {**shared, **_mirror(links, places.state)}
+        jobs[MIRROR] = _job("jetstream.receiver", "DAQJobNatsReceiver", mirror)
+    return jobs
+
+
+def _sending(links: SupervisorFederationConfig) -> dict[str, Any]:
+    return {
+        "when_behind": links.when_behind,
+        "spool_size_mb": links.spool_size_mb,
+        "flush_interval_seconds": _FLUSH_SECONDS,
+    }
+
+
+def _mirror(links: SupervisorFederationConfig, state: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {"positions_dir": str(state / "positions")}
+    if links.mirror_size_mb is not None:
+        found["ring_size_mb"] = links.mirror_size_mb
+    return found
+
+
 def _sender(folder: Path, settings: dict[str, Any]) -> LinkJob:
+    return _with_folder(folder, _job("uplink", "DAQJobUplink", settings))
+
+
+def _with_folder(folder: Path, job: LinkJob) -> LinkJob:
+    job_class, settings = job
     ours = {"out_dir": str(folder), "topics_to_subscribe": _wanted_last(folder)}
-    return _job("uplink", "DAQJobUplink", {**settings, **ours})
+    return job_class, {**settings, **ours}
 
 
 def _job(module: str, name: str, settings: dict[str, Any]) -> LinkJob:

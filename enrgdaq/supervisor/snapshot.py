@@ -112,6 +112,10 @@ class Reporter:
                             status.queued_bytes + status.spool_bytes if link.is_sender else 0
                         ),
                         repeated=link.repeated,
+                        stream=link.stream,
+                        leader=link.leader,
+                        lag=link.lag,
+                        redelivered=link.redelivered,
                     )
                 )
         return found

@@ -26,12 +26,12 @@ from tests.system import links, networks
 from tests.system.node import Node, wait_until
 
 _SETTLE_SECONDS = 2.0
-_READER = """\
+READER = """\
 daq_job_type = "DAQJobBenchmarkReader"
 result_file = "{result}"
 flush_interval_seconds = 0.05
 """
-_PRODUCER = """\
+PRODUCER = """\
 daq_job_type = "DAQJobBenchmark"
 payload_size = {payload}
 lane = "raw"
@@ -101,14 +101,14 @@ def link_rate(payload: int, seconds: float, path: Way, *, has_keys: bool) -> flo
     """Bytes of payload a second through a link."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        hub, spoke = (stack.enter_context(_node(folder, name)) for name in ("hub", "spoke"))
+        hub, spoke = (stack.enter_context(own_node_in(folder, name)) for name in ("hub", "spoke"))
         ends = stack.enter_context(path())
         port = links.make_hub(hub, host=ends.address, insecure=not has_keys)
         entry = stack.enter_context(ends.entry(port))
         spoke.prefix = ends.prefix
-        hub.add("reader", _READER.format(result=folder / "result.json"))
+        hub.add("reader", READER.format(result=folder / "result.json"))
         links.link(spoke, hub, entry, host=ends.address, insecure=not has_keys, when_behind="hold")
-        spoke.add("producer", _PRODUCER.format(payload=payload, rate=0))
+        spoke.add("producer", PRODUCER.format(payload=payload, rate=0))
         hub.start()
         spoke.start()
         hub.wait(lambda: hub.snapshot().links, what="the link")
@@ -127,10 +127,10 @@ def measure_spokes(count: int, seconds: float) -> None:
     """What a hub takes with so many spokes that send a row a second each."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        hub = stack.enter_context(_node(folder, "hub"))
+        hub = stack.enter_context(own_node_in(folder, "hub"))
         port = links.make_hub(hub)
         hub.add("csv", links.CSV)
-        spokes = [stack.enter_context(_node(folder, f"spoke{n}")) for n in range(count)]
+        spokes = [stack.enter_context(own_node_in(folder, f"spoke{n}")) for n in range(count)]
         hub.start()
         for spoke in spokes:
             links.link(spoke, hub, port)
@@ -192,7 +192,8 @@ while True:
 
 
 @contextlib.contextmanager
-def _node(folder: Path, name: str) -> Iterator[Node]:
+def own_node_in(folder: Path, name: str) -> Iterator[Node]:
+    """A node in a folder of its own."""
     (folder / name).mkdir()
     with own_node(folder / name) as made:
         yield made

@@ -10,10 +10,10 @@ from tests.system.test_lossless import PRODUCER
 CSV = 'daq_job_type = "DAQJobStoreCSV"\nflush_interval_seconds = 0.1\n'
 
 
-def federate(node: Node, **settings: object) -> None:
+def federate(node: Node, *, section: str = "federation", **settings: object) -> None:
     """Write ``[federation]`` into the file of a node that is not started yet."""
     file = node.configs / "supervisor.toml"
-    lines = ["", "[federation]"]
+    lines = ["", f"[{section}]"]
     for key, value in settings.items():
         lines.append(f"{key} = {json.dumps(value)}")  # TOML writes such values alike
     file.write_text(file.read_text() + "\n".join(lines) + "\n")

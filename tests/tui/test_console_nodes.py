@@ -7,6 +7,7 @@ from test_console_commands import choose, notice
 from textual.pilot import Pilot
 
 from enrgdaq.control import protocol
+from enrgdaq.display import status_text
 from tui.outcome import Outcome
 
 Pilots = Pilot[Outcome]
@@ -117,6 +118,21 @@ def test_links_stand_above_the_rings_the_broken_ones_first(hub: ScriptedSupervis
         assert "3 came again" in text
 
     console.drive(scenario, (200, 50))
+
+
+def test_a_link_over_nats_shows_its_stream(hub: ScriptedSupervisor) -> None:
+    over = {"stream": "daq-data-hall-c", "leader": "nats-2", "lag": 12, "redelivered": 4}
+    hub.snapshot.links = [link("hall-c", **over)]
+    console = Console(hub)
+
+    async def scenario(pilot: Pilots) -> None:
+        text = console.text()
+        for word in ("lag 12", "4 redelivered", "led by nats-2"):
+            assert word in text
+        status = status_text(hub.snapshot)
+        assert "daq-data-hall-c  takes  nats-2" in status
+
+    console.drive(scenario, (240, 50))
 
 
 def test_a_node_that_has_left_is_no_trouble(supervisor: ScriptedSupervisor) -> None:

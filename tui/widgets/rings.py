@@ -59,6 +59,13 @@ def link_line(link: LinkStatus, now: float, width: int, cut: str) -> Line:
         facts.append(f"{link.round_trip_ms:.1f} ms")
     if link.backlog_bytes:
         facts.append(f"{formats.size(link.backlog_bytes)} to send")
+    if link.stream:
+        facts.append(f"lag {formats.count(link.lag)}")
+        if link.redelivered:
+            facts.append(f"{formats.count(link.redelivered)} redelivered")
+        facts += [f"led by {link.leader}"] if link.leader else []
+        # A sender's peer is the stream.
+        facts += [] if link.is_sender else [link.stream]
     if link.repeated:
         facts.append(f"{formats.count(link.repeated)} came again")
     room = max(8, min(24, width * 2 // 5))

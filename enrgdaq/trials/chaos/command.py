@@ -28,7 +28,8 @@ With --nodes it starts a hub and spokes on this host: producers on the spokes, s
 hub, and from three nodes on a CSV store on the last spoke, which is sent what all send.
 Supervisors, links' jobs, stores and producers are killed. Links go over TCP lines of the
 trial's own, which are cut, refuse and stall for random times; a killed supervisor is started
-again after such a time.
+again after such a time. --engine nats links them over a cluster of three NATS servers of the
+trial's own, which are killed, frozen and stopped as well, so that streams change their leaders.
 
 Nothing of the running acquisition is touched: signals go only to processes that this trial
 has started, and no server is used but its own. The output lies in memory where the disk is
@@ -46,6 +47,7 @@ examples:
   enrgdaq chaos --minutes 0.5 --stores csv --json
   enrgdaq chaos --nodes 3 --events 40        a hub and two spokes
   enrgdaq chaos --nodes 3 --minutes 20 --longest-outage 60
+  enrgdaq chaos --nodes 3 --engine nats --events 40
 """
 _DEFAULT_MINUTES: Final = 2.0
 _MOST_MINUTES_FOR_KILLS: Final = 60.0
@@ -85,6 +87,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--nodes", type=_nodes, metavar="N", help="a hub and N - 1 spokes instead of one node"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("zmq", "nats"),
+        help="with --nodes: what carries the links; nats starts a cluster of three nats-server"
+        " (default: zmq)",
     )
     parser.add_argument(
         "--events",
@@ -133,7 +141,7 @@ def _try_one(options: argparse.Namespace, say: Callable[[str], None]) -> "Report
     from enrgdaq.trials.chaos.system import usable_stores
     from enrgdaq.trials.chaos.trial import TrialPlan, run_trial
 
-    for option in ("events", "longest_outage"):
+    for option in ("engine", "events", "longest_outage"):
         if getattr(options, option) is not None:
             raise ConfigurationError(f"--{option.replace('_', '-')}: only with --nodes N")
     asked = TrialPlan(
@@ -148,8 +156,12 @@ def _try_one(options: argparse.Namespace, say: Callable[[str], None]) -> "Report
 
 
 def _try_nodes(options: argparse.Namespace, say: Callable[[str], None]) -> "Report":
+    from enrgdaq.trials.chaos.nats_servers import PrivateNats
     from enrgdaq.trials.chaos.nodes.trial import NodesPlan, run_nodes_trial
     from enrgdaq.trials.chaos.system import usable_stores
+
+    if options.engine == "nats" and (lack := PrivateNats.missing()):
+        raise ConfigurationError(f"--engine nats cannot run here: {lack}")
 
     is_counted = options.kills is not None or options.events is not None
     asked = NodesPlan(
@@ -161,6 +173,7 @@ def _try_nodes(options: argparse.Namespace, say: Callable[[str], None]) -> "Repo
         events=options.events,
         kills=options.kills,
         keep=options.keep,
+        engine=options.engine or "zmq",
     )
     return run_nodes_trial(asked, say)
 

@@ -61,7 +61,7 @@ class PrivateServer(ABC):
     @classmethod
     def missing(cls) -> str:
         """What this host lacks; empty when nothing."""
-        lacking = [name for name in cls.programs if _find(name) is None]
+        lacking = [name for name in cls.programs if find_program(name) is None]
         return f"{' and '.join(lacking)} not installed" if lacking else ""
 
     @abstractmethod
@@ -81,6 +81,10 @@ class PrivateServer(ABC):
         """Its process id, while it runs."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
+
+    def prepare(self) -> None:
+        """Make what the first start needs."""
+        self._prepare()
 
     def start(self) -> None:
         """Start, and wait until it takes commands."""
@@ -174,7 +178,8 @@ class PrivateMariaDB(PrivateServer):
             f"CREATE USER IF NOT EXISTS daq@localhost IDENTIFIED BY '{self.password}';\n"
             "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON daq.* TO daq@localhost;\n"
         )
-        command = [_find("mariadb-install-db") or "", "--no-defaults", f"--datadir={self._data}"]
+        command = [find_program("mariadb-install-db") or "", "--no-defaults"]
+        command += [f"--datadir={self._data}"]
         command += ["--auth-root-authentication-method=normal", "--skip-test-db", *_as_root()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
@@ -182,7 +187,7 @@ class PrivateMariaDB(PrivateServer):
 
     def _command(self) -> list[str]:
         return [
-            _find("mariadbd") or "",
+            find_program("mariadbd") or "",
             "--no-defaults",
             f"--datadir={self._data}",
             f"--socket={self.socket}",
@@ -244,7 +249,7 @@ class PrivateRedis(PrivateServer):
         self._settings.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
 
     def _command(self) -> list[str]:
-        return [_find("redis-server") or "", str(self._settings)]
+        return [find_program("redis-server") or "", str(self._settings)]
 
     def _answers(self) -> bool:
         try:
@@ -259,7 +264,8 @@ class PrivateRedis(PrivateServer):
         return self.folder / "redis.conf"
 
 
-def _find(program: str) -> str | None:
+def find_program(program: str) -> str | None:
+    """Where a program is, also where not everybody looks; ``None``: not installed."""
     return shutil.which(program) or shutil.which(program, path=_PROGRAM_FOLDERS)
 
 

@@ -9,7 +9,7 @@ from enrgdaq.transport.faults import Fault
 from enrgdaq.trials.chaos import processes
 from enrgdaq.trials.chaos.course import Course
 from enrgdaq.trials.chaos.nodes.members import Link, Members
-from enrgdaq.trials.chaos.nodes.plan import HUB, LINK_DEEDS, Deed, NodeStep
+from enrgdaq.trials.chaos.nodes.plan import HUB, LINK_DEEDS, SERVER_DEEDS, Deed, NodeStep
 from enrgdaq.trials.chaos.plan import SUPERVISOR
 from enrgdaq.trials.chaos.report import Deeds
 from enrgdaq.trials.chaos.system import System
@@ -47,6 +47,8 @@ class NodesDisturber:
         self.wait(step.pause_seconds)
         if step.deed in LINK_DEEDS:
             self._disturb_link(step)
+        elif step.deed in SERVER_DEEDS:
+            self._disturb_server(step)
         else:
             self._hub.relieve(step.node)
             self.courses[step.node].ensure_running()
@@ -59,6 +61,7 @@ class NodesDisturber:
         for link in self.members.links.values():
             # The end of an outage may have been interrupted.
             link.mend()
+        self.members.start_servers()
         for course in self.courses.values():
             if course.node.pid is None:
                 course.node.launch()
@@ -86,6 +89,18 @@ class NodesDisturber:
         _LINK_DEEDS[step.deed](link)
         self.deeds.note(self.deeds.others, step.deed.value)
         self._hub.last(lasting, step.seconds, link.mend)
+
+    def _disturb_server(self, step: NodeStep) -> None:
+        server, deeds = self.members.servers[step.node], self.deeds
+        self._hub.relieve(step.node)
+        if step.deed is Deed.SERVER_KILL:
+            server.kill()
+            deeds.note(deeds.kills, step.node)
+        else:
+            (server.freeze if step.deed is Deed.SERVER_FREEZE else server.stop)()
+            deeds.note(deeds.others, step.deed.value)
+        is_frozen = step.deed is Deed.SERVER_FREEZE
+        self._hub.last(step.node, step.seconds, server.thaw if is_frozen else server.launch_again)
 
     def _kill(self, step: NodeStep, course: NodeCourse) -> None:
         opened = course.open(step.target)

@@ -10,10 +10,11 @@ from enrgdaq.trials.chaos.backends import Producer
 from enrgdaq.trials.chaos.line import HeldPort, Line
 from enrgdaq.trials.chaos.nodes.plan import HUB, MIRROR, UPLINK, NodeCast
 from enrgdaq.trials.chaos.plan import SUPERVISOR
+from enrgdaq.trials.chaos.servers import PrivateServer
 from enrgdaq.trials.chaos.system import PRODUCERS, System
 from enrgdaq.trials.scratch import ScratchNode
 
-_MIRROR_MB: Final = 2  # small, so that it goes round all the time
+MIRROR_MB: Final = 2  # small, so that it goes round all the time
 
 
 class Link:
@@ -87,9 +88,24 @@ class Members:
             name: [p for p in producers if p in self.hub.producers]
             for name, producers in self.sources.items()
         }
-        self._ports = [HeldPort(), HeldPort()]
-        self.links = {name: Link([port.number for port in self._ports]) for name in names}
+        self.servers: dict[str, PrivateServer] = {}
+        """What carries the links, where that is not the nodes themselves."""
+        self._folder = folder
+        self._ports: list[HeldPort] = []
+        self.links = self._make_links(names)
         self._holds = names[seed % len(names)]
+
+    @property
+    def spokes(self) -> list[str]:
+        """All nodes but the hub."""
+        return list(self.sources)
+
+    def _make_links(self, names: Sequence[str]) -> dict[str, Link]:
+        self._ports = [HeldPort(), HeldPort()]
+        return {name: Link([port.number for port in self._ports]) for name in names}
+
+    def start_servers(self) -> None:
+        """Let all servers run; idempotent."""
 
     def prepare(self) -> None:
         """Make keys, start servers, and write everybody's files."""
@@ -98,17 +114,17 @@ class Members:
                 backend.prepare(system.node.folder / "servers", system.node.environment)
             system.add_stores()
         self._link_hub()
-        for name in self.links:
+        for name in self.spokes:
             self._link_spoke(name)
 
     def cast(self, longest_seconds: float) -> NodeCast:
         """Who can be disturbed."""
-        jobs = {HUB: (SUPERVISOR, MIRROR, *self.hub.backends)}
+        jobs: dict[str, tuple[str, ...]] = {HUB: (SUPERVISOR, MIRROR, *self.hub.backends)}
         for name, producers in self.sources.items():
             own = [UPLINK, *([MIRROR] if name == self.receiver else [])]
             stores = self.systems[name].backends
             jobs[name] = (SUPERVISOR, *own, *stores, *(p.name for p in producers))
-        return NodeCast(jobs, longest_seconds)
+        return NodeCast(jobs, longest_seconds, tuple(self.servers))
 
     def keep(self) -> None:
         """Keep all folders, for inspection."""
@@ -135,7 +151,7 @@ class Members:
             "is_server": True,
             "server_xsub_url": data,
             "server_xpub_url": states,
-            "mirror_size_mb": _MIRROR_MB,
+            "mirror_size_mb": MIRROR_MB,
         }
         if self.receiver:
             links["send_to"] = [self.systems[self.receiver].node.id]
@@ -151,12 +167,16 @@ class Members:
         links: dict[str, Any] = {
             "remote_server_xsub_url": data,
             "remote_server_xpub_url": states,
-            "when_behind": "hold" if name == self._holds else "spool",
+            "when_behind": self.when_behind(name),
         }
         if name == self.receiver:
-            links |= {"receive": True, "mirror_size_mb": _MIRROR_MB}
+            links |= {"receive": True, "mirror_size_mb": MIRROR_MB}
         system.configure(federation=links)
         system.add_producers(self.sources[name], self.hub.backends.values())
+
+    def when_behind(self, name: str) -> str:
+        """One spoke holds, the others spool."""
+        return "hold" if name == self._holds else "spool"
 
 
 def _keys(node: ScratchNode) -> KeyFolder:

@@ -28,9 +28,14 @@ class Deed(enum.Enum):
     REFUSE = "link refused"
     STALL = "link stalled"
     FORGET = "connections forgotten"
+    SERVER_KILL = "server kill"
+    SERVER_FREEZE = "server freeze"
+    SERVER_STOP = "server away"
 
 
 LINK_DEEDS: Final = (Deed.CUT, Deed.REFUSE, Deed.STALL, Deed.FORGET)
+
+SERVER_DEEDS: Final = (Deed.SERVER_KILL, Deed.SERVER_FREEZE, Deed.SERVER_STOP)
 
 _WEIGHTS: Final = {
     Deed.KILL: 50,
@@ -40,6 +45,9 @@ _WEIGHTS: Final = {
     Deed.REFUSE: 7,
     Deed.STALL: 10,
     Deed.FORGET: 7,
+    Deed.SERVER_KILL: 14,
+    Deed.SERVER_FREEZE: 8,
+    Deed.SERVER_STOP: 8,
 }
 
 
@@ -47,8 +55,8 @@ _WEIGHTS: Final = {
 class NodeStep:
     """One disturbance; ``pause_seconds`` is waited before it.
 
-    ``node``: of a link, its spoke. ``seconds``: how long a link is out of order, or a node stays
-    down; what comes next comes meanwhile.
+    ``node``: of a link, its spoke; or a server. ``seconds``: how long a link is out of order, or
+    a node or server is down; what comes next comes meanwhile.
     """
 
     pause_seconds: float
@@ -62,15 +70,29 @@ class NodeStep:
 
 @dataclass(frozen=True)
 class NodeCast:
-    """Who there is: jobs by node, the links' own among them. ``longest_seconds``: of an outage."""
+    """Who there is: jobs by node, the links' own among them. ``longest_seconds``: of an outage.
+
+    ``servers``: of the engine that carries links, where there is one; then the hub has a link too.
+    """
 
     jobs: Mapping[str, tuple[str, ...]]
     longest_seconds: float
+    servers: tuple[str, ...] = ()
 
     @property
     def spokes(self) -> tuple[str, ...]:
         """All nodes but the hub."""
         return tuple(node for node in self.jobs if node != HUB)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The nodes whose link can be out of order."""
+        return tuple(self.jobs) if self.servers else self.spokes
+
+    @property
+    def deeds(self) -> tuple[Deed, ...]:
+        """What can be done to them."""
+        return tuple(deed for deed in Deed if self.servers or deed not in SERVER_DEEDS)
 
 
 def plan(seed: int, cast: NodeCast) -> Iterator[NodeStep]:
@@ -83,8 +105,9 @@ def plan(seed: int, cast: NodeCast) -> Iterator[NodeStep]:
     first = _first_round(draw, cast)
     draw.shuffle(first)
     yield from first
+    weights = {deed: _WEIGHTS[deed] for deed in cast.deeds}
     while True:
-        (deed,) = draw.choices(list(_WEIGHTS), weights=list(_WEIGHTS.values()))
+        (deed,) = draw.choices(list(weights), weights=list(weights.values()))
         yield _step(draw, cast, deed)
 
 
@@ -96,7 +119,7 @@ def _first_round(draw: random.Random, cast: NodeCast) -> list[NodeStep]:
     kills = [(HUB, SUPERVISOR), (HUB, MIRROR), (HUB, store)]
     kills += [(spoke, source), *((draw.choice(cast.spokes), job) for job in (SUPERVISOR, UPLINK))]
     steps = [_kill(draw, cast, node, job) for node, job in kills]
-    return steps + [_step(draw, cast, deed) for deed in Deed if deed is not Deed.KILL]
+    return steps + [_step(draw, cast, deed) for deed in cast.deeds if deed is not Deed.KILL]
 
 
 def _step(draw: random.Random, cast: NodeCast, deed: Deed) -> NodeStep:
@@ -114,7 +137,8 @@ def _step(draw: random.Random, cast: NodeCast, deed: Deed) -> NodeStep:
     seconds = draw.uniform(0.0, cast.longest_seconds)
     if deed is Deed.KILL_ALL:
         return NodeStep(_pause(draw, cast), deed, node, SUPERVISOR, seconds=seconds)
-    return NodeStep(_pause(draw, cast), deed, draw.choice(cast.spokes), seconds=seconds)
+    whom = draw.choice(cast.servers if deed in SERVER_DEEDS else cast.links)
+    return NodeStep(_pause(draw, cast), deed, whom, seconds=seconds)
 
 
 def _kill(draw: random.Random, cast: NodeCast, node: str, job: str) -> NodeStep:

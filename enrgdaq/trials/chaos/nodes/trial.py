@@ -13,11 +13,13 @@ from enrgdaq.errors import EnrgdaqError
 from enrgdaq.trials.chaos.audit import Counted
 from enrgdaq.trials.chaos.nodes.disturber import NodeCourse, NodesDisturber
 from enrgdaq.trials.chaos.nodes.members import Members
+from enrgdaq.trials.chaos.nodes.nats_members import NatsMembers
 from enrgdaq.trials.chaos.nodes.plan import HUB, plan
 from enrgdaq.trials.chaos.report import Deeds, Report, make_report
 
 _REST_SECONDS: Final = 180.0
 _DYING_SECONDS: Final = 5.0
+_SETTLE_SECONDS: Final = 6.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -33,6 +35,7 @@ class NodesPlan:
     events: int | None = None
     kills: int | None = None
     keep: bool = False
+    engine: str = "zmq"
 
 
 def run_nodes_trial(asked: NodesPlan, say: Callable[[str], None]) -> Report:
@@ -48,7 +51,8 @@ def run_nodes_trial(asked: NodesPlan, say: Callable[[str], None]) -> Report:
         folder = Path(tempfile.mkdtemp(prefix="enrgdaq-chaos-"))
         # Not when a node keeps its own in it.
         stack.callback(_remove_if_empty, folder)
-        members = Members(folder, asked.nodes, asked.stores, seed=asked.seed)
+        kind = NatsMembers if asked.engine == "nats" else Members
+        members = kind(folder, asked.nodes, asked.stores, seed=asked.seed)
         stack.callback(members.close)
         for number in _SIGNALS:
             # Half an end would leave the other half.
@@ -106,7 +110,7 @@ def _come_to_rest(disturber: NodesDisturber, say: Callable[[str], None]) -> None
     disturber.start_all()
     say("waiting for everything to arrive and to be written")
     courses = _in_order_of_travel(disturber)
-    if not disturber.wait_for(lambda: all(map(_is_at_rest, courses)), _REST_SECONDS):
+    if not _all_rest(disturber, courses):
         waiting = ", ".join(sorted({c.name for c in courses if not _is_at_rest(c)}))
         deeds.complaints.append(f"not at rest {_REST_SECONDS:g} s after the end: {waiting}")
     for course in disturber.courses.values():
@@ -118,10 +122,25 @@ def _come_to_rest(disturber: NodesDisturber, say: Callable[[str], None]) -> None
     disturber.wait_for(lambda: not any(s.orphans() for s in systems), _DYING_SECONDS)
 
 
+def _all_rest(disturber: NodesDisturber, courses: list[NodeCourse]) -> bool:
+    """Wait until nothing is under way; where servers carry it, until that has lasted."""
+    deadline = time.monotonic() + _REST_SECONDS
+    while True:
+        seconds = deadline - time.monotonic()
+        if not disturber.wait_for(lambda: all(map(_is_at_rest, courses)), seconds):
+            return False
+        if not disturber.members.servers:
+            return True
+        # What a node knows of its streams is some seconds old.
+        disturber.wait(_SETTLE_SECONDS)
+        if all(map(_is_at_rest, courses)):
+            return True
+
+
 def _in_order_of_travel(disturber: NodesDisturber) -> list[NodeCourse]:
     """What has left one when it is looked at is seen at a later one: spokes, hub, receiver."""
     courses = disturber.courses
-    names = [*disturber.members.links, HUB, disturber.members.receiver]
+    names = [*disturber.members.spokes, HUB, disturber.members.receiver]
     return [courses[name] for name in names if name]
 
 
@@ -131,6 +150,7 @@ def _is_at_rest(course: NodeCourse) -> bool:
         all(job.state == "stopped" for job in snapshot.jobs if job.type == "DAQJobNumbered")
         and not any(job.queued_bytes or job.spool_bytes for job in snapshot.jobs)
         and not any(ring.is_old for ring in snapshot.rings)
+        and not any(link.stream and (link.lag or link.state != "up") for link in snapshot.links)
         # By its files: a link that has just started has not said yet what is in its spool.
         and not any(course.node.out.rglob("*.spool"))
     )

@@ -1,0 +1,171 @@
+"""Messages on their way into a stream: a window of them, each only behind the one before it.
+
+A message says which number the stream must have come to, and which message must be its last one.
+So one that is late, or comes after one that was lost, is refused: what the stream holds of a ring
+has no gap. The number alone is not enough: a late message of a connection that is dead may take the
+place of one that is then refused, and the next one would fit behind it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from enrgdaq.errors import ServerAwayError, TransportError
+from enrgdaq.federation.jetstream import api
+from enrgdaq.federation.jetstream.connection import Connection, is_unserved
+from enrgdaq.federation.jetstream.messages import (
+    ID_HEADER,
+    LAST_ID_HEADER,
+    LAST_SEQUENCE_HEADER,
+    PLACE_HEADER,
+    STREAM_HEADER,
+)
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+WINDOW: Final = 8
+"""Messages that wait for their acknowledgement at most."""
+_LOOK_SECONDS: Final = 0.1
+
+
+class OutOfStepError(ServerAwayError):
+    """The stream has come to another number than was counted here; nothing is under way now."""
+
+
+class Published(NamedTuple):
+    """A message on its way. ``stored_end``: how far its ring is stored when it is."""
+
+    subject: str
+    data: bytes
+    message_id: str
+    place: str
+    ring_uuid: str
+    stored_end: int
+
+
+class Publisher:
+    """Publishes from the job's thread; answers come in the connection's."""
+
+    def __init__(
+        self, connection: Connection, stream: str, last_sequence: int, stored: dict[str, int]
+    ) -> None:
+        """``stored``: how far each ring is known to be stored; kept up, also when this fails."""
+        self.stream = stream
+        self.last_sequence = last_sequence
+        """The stream's number when all that was published is stored."""
+        self._connection = connection
+        self._inbox = f"{connection.inbox}.ack"
+        self._sent = 0
+        self._answered = 0
+        self._stored = stored
+        self._expected: dict[int, tuple[int, str, int]] = {}
+        self._last_id = ""
+        self._refused = ""
+        self._is_out_of_step = False
+        self._changed = threading.Condition()
+        self._heard_at = 0.0
+
+    async def start(self) -> None:
+        """Hear answers."""
+        await self._connection.subscribe(f"{self._inbox}.*", self._take)
+
+    def publish(self, message: Published, give_up: Callable[[], bool]) -> None:
+        """Send one message, when the window has room for it."""
+        self._wait_until(lambda: self._sent - self._answered < WINDOW, give_up)
+        headers = {
+            ID_HEADER: message.message_id,
+            STREAM_HEADER: self.stream,
+            LAST_SEQUENCE_HEADER: str(self.last_sequence),
+            PLACE_HEADER: message.place,
+        }
+        if self._last_id:
+            headers[LAST_ID_HEADER] = self._last_id
+        number = self._sent
+        with self._changed:
+            self.last_sequence += 1
+            self._last_id = message.message_id
+            expected = self.last_sequence, message.ring_uuid, message.stored_end
+            self._expected[number] = expected
+            self._sent += 1
+        connection = self._connection
+        connection.call(
+            connection.client.publish(
+                message.subject, message.data, f"{self._inbox}.{number}", headers=headers
+            ),
+            give_up=give_up,
+        )
+
+    def finish(self, give_up: Callable[[], bool]) -> None:
+        """Wait until everything is stored."""
+        self._wait_until(lambda: self._answered == self._sent, give_up)
+
+    def step_to(self, last_sequence: int) -> None:
+        """Go on from what the stream has come to, after :class:`OutOfStepError`."""
+        self.last_sequence, self._last_id = last_sequence, ""
+        self._refused, self._is_out_of_step = "", False
+
+    def _wait_until(self, is_done: Callable[[], bool], give_up: Callable[[], bool]) -> None:
+        address = self._connection.address
+        self._heard_at = time.monotonic()
+        with self._changed:
+            while True:
+                if self._refused and not self._is_out_of_step:
+                    raise ServerAwayError(f"{address}: {self._refused}")
+                if self._refused and self._answered == self._sent:
+                    raise OutOfStepError(f"{address}: {self._refused}")
+                if not self._refused and is_done():
+                    return
+                self._changed.wait(_LOOK_SECONDS)
+                silent = time.monotonic() - self._heard_at
+                if silent > self._connection.timeout:
+                    raise ServerAwayError(
+                        f"{address}: stream {self.stream} has stored nothing for {silent:.1f} s"
+                    )
+                if give_up():
+                    raise ServerAwayError(f"{address}: slower than the data that comes in")
+
+    def _take(self, message: "Msg") -> None:
+        with self._changed:
+            self._answered += 1
+            self._heard_at = time.monotonic()
+            reason = self._reason(message)
+            self._refused = self._refused or reason
+            self._changed.notify_all()
+
+    def _reason(self, message: "Msg") -> str:
+        """Why what follows cannot be sent as it is; empty when the message was stored."""
+        if is_unserved(message):
+            return f"nobody stores messages of stream {self.stream} now"
+        try:
+            answer = api.decode(api.PubAck, message.data)
+            number = int(message.subject.rpartition(".")[2])
+        except (TransportError, ValueError) as error:
+            return str(error)
+        sequence, ring_uuid, end = self._expected.pop(number, (0, "", 0))
+        if answer.error is not None:
+            return self._refusal(answer.error)
+        if answer.seq == sequence or answer.duplicate:
+            self._stored[ring_uuid] = max(end, self._stored.get(ring_uuid, 0))
+        if answer.seq != sequence:
+            # It was stored by an earlier line; what follows counts from another number.
+            self._is_out_of_step = self._is_out_of_step or not self._refused
+            return f"stream {self.stream} has it already"
+        return ""
+
+    def _refusal(self, error: api.ApiError) -> str:
+        if error.err_code == api.STREAM_FULL:
+            return full_text(self.stream)
+        if error.err_code in (api.WRONG_LAST_SEQUENCE, api.WRONG_LAST_ID):
+            self._is_out_of_step = self._is_out_of_step or not self._refused
+            return f"stream {self.stream} has more than this line has sent"
+        return f"stream {self.stream}: {error.description}"
+
+
+def full_text(stream: str) -> str:
+    """What is said of a stream that has come to its limit."""
+    return (
+        f"stream {stream} is full: those who take have not read it yet, or keep it; see"
+        " max_size_mb and remove_read in [federation.nats]"
+    )

@@ -1,0 +1,309 @@
+"""The reader's line: pulls from the streams of all other nodes, and acknowledges."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import nats.errors
+
+from enrgdaq.errors import TransportError
+from enrgdaq.federation.jetstream import api, names
+from enrgdaq.federation.jetstream.connection import Connection
+from enrgdaq.federation.jetstream.messages import PLACE_HEADER, read_place
+from enrgdaq.federation.jetstream.nats_line import leader_of
+from enrgdaq.federation.jetstream.reading import Arrived
+from enrgdaq.federation.jetstream.streams import ensure_consumer
+from enrgdaq.federation.jetstream.wants import (
+    HasRead,
+    Want,
+    say_progress,
+    say_want,
+    wants_of_others,
+)
+from enrgdaq.models import FederationNatsConfig
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+_WINDOW: Final = 8
+"""Messages of one stream that are asked for, or wait here, at most."""
+_PULL_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 2.0
+_RETRY_SECONDS: Final = 1.0
+_PROGRESS_SECONDS: Final = 2.0  # a third of what redelivery takes
+_ROOM_SECONDS: Final = 0.02
+_WARN_SECONDS: Final = 10.0
+_OPEN_SECONDS: Final = 15.0
+_MOST_STREAMS: Final = 1_000
+_ENDINGS: Final = ("404", "408")  # nothing there, time is over
+_SHORT_REPLY, _LONG_REPLY = 9, 11  # words of an acknowledgement's subject: without a domain, with
+
+
+class Begun(NamedTuple):
+    """A stream is read from now on, and what it has."""
+
+    node: str
+    stream: str
+    created: str
+    acknowledged: int
+    delivered: int
+    last: int
+
+
+class Facts(NamedTuple):
+    """What a stream says of itself: its leader, and its first and last message."""
+
+    leader: str
+    first: int
+    last: int
+
+
+class ReaderLine:
+    """Made on one thread and used on another. Raises :class:`ServerAwayError`."""
+
+    def __init__(
+        self, connection: Connection, settings: FederationNatsConfig, node: str, log: logging.Logger
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._node = node
+        self._log = log
+        self._changed = threading.Condition()
+        self._came: deque[tuple[str, Begun | Arrived]] = deque()
+        self._counts: Counter[str] = Counter()
+        self._unacknowledged: dict[str, float] = {}
+        self._warn_after = 0.0
+        self._pulls = 0
+        self._numbers = itertools.count()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.paused: set[str] = set()
+        """Streams of which no more is asked for now."""
+        self.facts: dict[str, Facts] = {}
+        """What is known of each stream that is read, by name."""
+        try:
+            connection.call(wants_of_others(connection, settings, node), _OPEN_SECONDS)
+            connection.begin(self._find_streams())
+            connection.begin(self._ask_for_patience())
+        except BaseException:
+            connection.close()
+            raise
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """To the server and back."""
+        return self._connection.round_trip_ms
+
+    def look(self) -> None:
+        """Raise when the server is gone; never waits."""
+        self._connection.look()
+
+    def say(self, want: Want) -> None:
+        """Tell all senders what is taken here; returns when the servers have it."""
+        self._connection.call(say_want(self._connection, self._settings, want))
+
+    def say_progress(self, sender: str, said: HasRead) -> None:
+        """Tell a sender how far this node has come; never waits."""
+        self._connection.begin(self._say_progress_to(sender, said))
+
+    def take(self, seconds: float) -> list[tuple[str, Begun | Arrived]]:
+        """What came, each with its stream's name; waits for it, but not longer than this."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._came), seconds)
+            found = list(self._came)
+            self._came.clear()
+            self._counts.clear()
+        return found
+
+    def acknowledge(self, replies: Iterable[str]) -> None:
+        """Tell the server that these are taken; never waits."""
+        self._connection.begin(self._reply(list(replies)))
+
+    def ask_for(self, stream: str, number: int) -> Arrived | None:
+        """A message by its number; ``None`` when the stream does not have it.
+
+        Raises :class:`TransportError` for one that nobody who sends by our rules has written.
+        """
+        found = self._connection.call(self._ask_for(stream, number))
+        if found is None:
+            return None
+        headers = api.headers_of(found.hdrs)
+        return _arrived(found.subject, headers, found.data, "", sequence=found.seq)
+
+    def close(self) -> None:
+        """End the connection; idempotent."""
+        self._connection.close()
+
+    async def _find_streams(self) -> None:
+        subject = {"subject": names.all_data(self._settings.prefix)}
+        while True:
+            with contextlib.suppress(Exception):
+                # What fails is tried again; whether the server is there, look() finds out.
+                answer = await self._connection.ask(api.StreamNames, "STREAM.NAMES", subject)
+                for stream in (answer.streams or [])[:_MOST_STREAMS]:
+                    node = names.node_of_stream(self._settings.prefix, stream)
+                    if node not in (None, self._node) and stream not in self._tasks:
+                        work = self._read(str(node), stream)
+                        self._tasks[stream] = asyncio.get_running_loop().create_task(work)
+                await self._learn_facts()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _learn_facts(self) -> None:
+        for stream in list(self._tasks):
+            try:
+                info = await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{stream}")
+                self.facts[stream] = _facts(info)
+            except (TransportError, nats.errors.Error):
+                self.facts.pop(stream, None)
+
+    async def _read(self, node: str, stream: str) -> None:
+        inbox = f"{self._connection.inbox}.{next(self._numbers)}"
+        pull = _Pull(asyncio.get_running_loop())
+        await self._connection.subscribe(f"{inbox}.*", lambda m: self._hear(stream, pull, m))
+        while True:
+            try:
+                consumer = await ensure_consumer(self._connection, stream, self._node)
+                info = await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{stream}")
+                begun = Begun(
+                    node,
+                    stream,
+                    info.created,
+                    consumer.ack_floor.stream_seq,
+                    consumer.delivered.stream_seq,
+                    info.state.last_seq,
+                )
+                self.facts[stream] = _facts(info)
+                self._put(stream, begun)
+                while not pull.has_failed:
+                    await self._pull(stream, inbox, pull)
+            except api.RefusedError as error:
+                self._warn(str(error))
+                if error.number == api.NO_STREAM:
+                    del self._tasks[stream]
+                    return
+            except Exception as error:  # noqa: BLE001 - said now and then, and tried again
+                self._warn(f"stream {stream}: {error}")
+            pull.has_failed = False
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _pull(self, stream: str, inbox: str, pull: "_Pull") -> None:
+        while self._counts[stream] > _WINDOW // 2 or stream in self.paused:
+            await asyncio.sleep(_ROOM_SECONDS)
+        self._pulls += 1
+        reply = f"{inbox}.{self._pulls}"
+        pull.begin(reply)
+        request = {"batch": _WINDOW, "expires": int(_PULL_SECONDS * 1e9)}
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{names.token(self._node)}"
+        await self._connection.client.publish(subject, api.encode(request), reply)
+        await pull.wait(_PULL_SECONDS + _RETRY_SECONDS)
+
+    def _hear(self, stream: str, pull: "_Pull", message: "Msg") -> None:
+        if not message.reply:
+            if message.subject == pull.reply:
+                pull.has_failed = (message.headers or {}).get("Status") not in _ENDINGS
+                pull.end()
+            return
+        self._unacknowledged[message.reply] = time.monotonic()
+        pull.got += 1
+        if pull.got >= _WINDOW:
+            pull.end()
+        try:
+            arrived = _arrived(message.subject, message.headers or {}, message.data, message.reply)
+        except TransportError as error:
+            # Its number is asked for later, and then passed.
+            self._warn(f"stream {stream}: message dropped: {error}")
+            self.acknowledge([message.reply])
+            return
+        self._put(stream, arrived)
+
+    def _put(self, stream: str, one: Begun | Arrived) -> None:
+        with self._changed:
+            self._came.append((stream, one))
+            self._counts[stream] += 1
+            self._changed.notify_all()
+
+    def _warn(self, text: str) -> None:
+        now = time.monotonic()
+        if now >= self._warn_after:
+            self._warn_after = now + _WARN_SECONDS
+            self._log.warning("%s", text)
+
+    async def _reply(self, replies: list[str]) -> None:
+        with contextlib.suppress(Exception):
+            for reply in replies:
+                self._unacknowledged.pop(reply, None)
+                await self._connection.client.publish(reply, b"+ACK")
+
+    async def _say_progress_to(self, sender: str, said: HasRead) -> None:
+        with contextlib.suppress(Exception):
+            await say_progress(self._connection, self._settings, sender, said)
+
+    async def _ask_for_patience(self) -> None:
+        """What waits for room in the mirror ring is not to come again meanwhile."""
+        while True:
+            await asyncio.sleep(_PROGRESS_SECONDS)
+            late = time.monotonic() - _PROGRESS_SECONDS
+            with contextlib.suppress(Exception):
+                for reply, since in list(self._unacknowledged.items()):
+                    if since < late:
+                        await self._connection.client.publish(reply, b"+WPI")
+
+    async def _ask_for(self, stream: str, number: int) -> api.StoredMessage | None:
+        try:
+            answer = await self._connection.ask(
+                api.MessageAnswer, f"STREAM.MSG.GET.{stream}", {"seq": number}
+            )
+        except api.RefusedError as error:
+            if error.is_not_found:
+                return None
+            raise
+        return answer.message
+
+
+class _Pull:
+    """One request for messages, and how far it is."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.reply = ""
+        self.got = 0
+        self.has_failed = False
+        self._over = asyncio.Event()
+
+    def begin(self, reply: str) -> None:
+        """A new request."""
+        self.reply, self.got = reply, 0
+        self._over.clear()
+
+    def end(self) -> None:
+        """All is here, or no more comes."""
+        self._over.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until it is over, or should be."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
+
+
+def _facts(info: api.StreamInfo) -> Facts:
+    return Facts(leader_of(info), info.state.first_seq, info.state.last_seq)
+
+
+def _arrived(
+    subject: str, headers: dict[str, str], data: bytes, reply: str, *, sequence: int = 0
+) -> Arrived:
+    delivered = 1
+    if reply:
+        words = reply.split(".")
+        first = 4 if len(words) == _SHORT_REPLY else 6
+        try:
+            delivered, sequence = int(words[first]), int(words[first + 1])
+        except (ValueError, IndexError) as error:
+            raise TransportError(f"{reply!r} is no place to acknowledge") from error
+    place = read_place(headers.get(PLACE_HEADER, ""))
+    ring_uuid = subject.rpartition(".")[2]
+    return Arrived(sequence, delivered > 1, ring_uuid, place, data, reply)

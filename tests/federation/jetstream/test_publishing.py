@@ -1,0 +1,148 @@
+"""What a sender's stream holds when others, dead or alive, write into it too."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import nats
+import pytest
+
+from enrgdaq.federation.batching import Held
+from enrgdaq.federation.jetstream import api, names
+from enrgdaq.federation.jetstream.connection import Connection
+from enrgdaq.federation.jetstream.login import Login
+from enrgdaq.federation.jetstream.messages import ID_HEADER, LAST_ID_HEADER, LAST_SEQUENCE_HEADER
+from enrgdaq.federation.jetstream.nats_line import NatsLine
+from enrgdaq.federation.jetstream.reading import Arrived
+from enrgdaq.federation.jetstream.wants import VERSION, Want, say_want, wants_of_others
+from enrgdaq.models import FederationNatsConfig
+from tests.federation.jetstream.test_reading import HOME, RING, Near, held, near
+from tests.servers import NatsNames
+
+__all__ = ["near"]
+NODE = HOME.supervisor.supervisor_id
+
+
+class Sender:
+    """A node that sends, and a connection to look at its stream."""
+
+    def __init__(self, nats_names: NatsNames) -> None:
+        self.names = nats_names
+        self.settings = FederationNatsConfig(servers=[nats_names.url], prefix=nats_names.prefix)
+        self.near = self.connect()
+        self.stream = names.data_stream(nats_names.prefix, NODE)
+        self.stored: dict[str, int] = {}
+        want = Want(version=VERSION, node="hub", topics=["x"], largest_bytes=1 << 30)
+        self.near.call(wants_of_others(self.near, self.settings, "hub"))
+        self.near.call(say_want(self.near, self.settings, want))
+
+    def connect(self) -> Connection:
+        return Connection(Login([self.names.url]), name="test", timeout_seconds=5.0)
+
+    def line(self) -> NatsLine:
+        return NatsLine(
+            self.connect(),
+            self.settings,
+            NODE,
+            self.stored,
+            logging.getLogger("test"),
+            patience_seconds=0.0,
+        )
+
+    def send(self, line: NatsLine, *records: Held) -> None:
+        line.send(records, bool)
+
+    def intrude(self, number: int, **headers: str) -> api.PubAck:
+        """Store something that this line knows nothing of, as a late message would be."""
+        subject = names.data_subject(self.names.prefix, NODE, "f" * 32)
+        said = {name.replace("_", "-"): value for name, value in headers.items()}
+
+        async def publish() -> bytes:
+            said[ID_HEADER] = f"late {number}"
+            message = await self.near.client.request(subject, b"late", headers=said, timeout=5)
+            return bytes(message.data)
+
+        return api.decode(api.PubAck, self.near.call(publish()))
+
+    def numbers(self) -> list[int]:
+        """Ends of what is stored of the ring, in the stream's order, as records."""
+        info = self.near.call(self.near.ask(api.StreamInfo, f"STREAM.INFO.{self.stream}"))
+        found = []
+        for number in range(1, info.state.last_seq + 1):
+            answer = self.near.call(
+                self.near.ask(api.MessageAnswer, f"STREAM.MSG.GET.{self.stream}", {"seq": number})
+            )
+            assert answer.message is not None
+            if answer.message.subject.endswith(RING):
+                found.append(number)
+        return found
+
+
+@pytest.fixture
+def sender(nats_names: NatsNames) -> Iterator[Sender]:
+    made = Sender(nats_names)
+    yield made
+    made.near.close()
+
+
+def test_a_line_goes_on_behind_what_it_did_not_send(sender: Sender) -> None:
+    line = sender.line()
+    sender.send(line, held(0))
+    assert sender.intrude(1).seq == 2
+    sender.send(line, held(1))
+    sender.send(line, held(2))
+    line.close()
+    assert sender.numbers() == [1, 3, 4]
+    assert sender.stored[RING] == 64 * 3
+
+
+def test_what_is_stored_is_not_sent_again_by_the_next_line(sender: Sender) -> None:
+    line = sender.line()
+    sender.send(line, held(0), held(1))
+    line.close()
+    sender.stored.clear()
+    line = sender.line()
+    sender.send(line, held(0), held(1), held(2))
+    line.close()
+    assert sender.numbers() == [1, 2]
+
+
+def test_the_server_takes_a_message_behind_its_own_predecessor_only(sender: Sender) -> None:
+    """What the order of a stream rests on: the number alone would let a message in."""
+    line = sender.line()
+    sender.send(line, held(0))
+    line.close()
+    sender.intrude(1)
+    refused = sender.intrude(2, **{LAST_SEQUENCE_HEADER: "2", LAST_ID_HEADER: "another"})
+    assert refused.error is not None
+    assert refused.error.err_code == api.WRONG_LAST_ID
+    assert sender.intrude(3, **{LAST_SEQUENCE_HEADER: "2", LAST_ID_HEADER: "late 1"}).seq == 3
+
+
+def test_large_records_come_through_in_parts(sender: Sender, near: Near) -> None:
+    line = sender.line()
+    sender.send(line, held(0, 40), held(1, 2_500_000), held(2, 40))
+    line.close()
+    taken: list[Arrived] = []
+    asyncio.run(_read_all(sender, taken))
+    assert len(taken) == 5
+    near.start(largest_bytes=4_000_000)
+    near.begin(len(taken))
+    for one in taken:
+        near.take(one)
+    assert near.numbers == [0, 1, 2]
+
+
+async def _read_all(sender: Sender, into: list[Arrived]) -> None:
+    from enrgdaq.federation.jetstream.messages import PLACE_HEADER, read_place
+
+    client = await nats.connect(sender.names.url)
+    try:
+        found = await client.jetstream().pull_subscribe_bind("hub", sender.stream)
+        for message in await found.fetch(10, timeout=1):
+            place = read_place((message.headers or {})[PLACE_HEADER])
+            number = message.metadata.sequence.stream
+            ring_uuid = message.subject.rpartition(".")[2]
+            into.append(Arrived(number, False, ring_uuid, place, message.data, message.reply))
+    finally:
+        await client.close()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,8 @@ _PAGE: Final = 4096
 _LINE: Final = 8  # words of a cache line
 _LONGEST_SECONDS: Final = 30
 _MODULE: Final = "enrgdaq.trials.bench_bare"
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 
 class _Shape(NamedTuple):
@@ -56,9 +58,9 @@ class _Shared:
             mapping = mmap.mmap(file.fileno(), 0)
         counters = np.frombuffer(mapping, np.uint64, shape.counters * _LINE)[::_LINE]
         payloads = np.frombuffer(mapping, np.uint64, offset=shape.counter_bytes)
-        self.written = counters[: shape.producers]
-        self.read = counters[shape.producers :].reshape(shape.consumers, shape.producers)
-        self.payloads = payloads.reshape(shape.producers, shape.slots, -1)
+        self.written: Words = counters[: shape.producers]
+        self.read: Words = counters[shape.producers :].reshape(shape.consumers, shape.producers)
+        self.payloads: Words = payloads.reshape(shape.producers, shape.slots, -1)
 
 
 def bare_rate(payload_bytes: int, producers: int, consumers: int, ring_bytes: int) -> float:
@@ -99,7 +101,7 @@ def _produce(shared: _Shared, number: int, begin: float, end: float) -> None:
     time.sleep(max(0.0, begin - time.monotonic()))
     done = 0
     while time.monotonic() < end:
-        if done - int(shared.read[:, number].min()) >= len(ring):
+        if done - min(shared.read[:, number].tolist()) >= len(ring):
             time.sleep(_NAP_SECONDS)
             continue
         ring[done % len(ring)] = source

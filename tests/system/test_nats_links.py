@@ -33,7 +33,9 @@ def test_rows_reach_a_node_that_takes_them(nodes: Make, nats_names: NatsNames) -
     spoke.wait_job("uplink", lambda job: "no node takes anything yet" in job.condition)
     hub.start()
     wait_rows(hub, spoke, 5_000)
-    hub.wait(lambda: hub.snapshot().links[0].state == "up", what="the link to be shown")
+    hub.wait(
+        lambda: [link.state for link in hub.snapshot().links] == ["up"], what="the link to be shown"
+    )
     (link,) = hub.snapshot().links
     assert (link.peer, link.repeated, link.redelivered) == (spoke.id, 0, 0)
     assert link.stream == f"{prefix}-data-{spoke.id}"

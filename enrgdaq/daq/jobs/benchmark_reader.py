@@ -57,6 +57,7 @@ class DAQJobBenchmarkReader(DAQJobStore):
 
     config_type = DAQJobBenchmarkReaderConfig
     config: DAQJobBenchmarkReaderConfig
+    writes_files: ClassVar[bool] = False
     topics_to_subscribe: ClassVar[list[str]] = [Topic.store("DAQJobStoreMemory")]  # type: ignore[misc]
 
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:

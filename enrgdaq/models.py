@@ -31,7 +31,8 @@ class SupervisorInfo(Struct, kw_only=True, forbid_unknown_fields=True):
         ),
     ]
     supervisor_tags: Annotated[
-        list[str], Meta(description="free words that say what this node is for")
+        list[Annotated[str, Meta(max_length=50)]],
+        Meta(max_length=20, description="free words that say what this node is for"),
     ] = field(default_factory=list)
 
 

@@ -12,7 +12,7 @@ from enrgdaq.daq.inbox import Inbox, Sender, Source
 from enrgdaq.daq.models import DAQJobMessage
 from enrgdaq.daq.raw_batch import blobs_of
 from enrgdaq.daq.spec import RecordSetAside, SetAside
-from enrgdaq.errors import CodecError
+from enrgdaq.errors import CodecError, RingCorruptError
 from enrgdaq.transport.bell import LOOK_SECONDS
 from enrgdaq.transport.ring import Record, RecordKind, RingReader
 
@@ -46,25 +46,30 @@ class MessageStream:
     def read(self) -> Iterator[tuple[Sender, RingReader, Record, Sequence[DAQJobMessage]]]:
         """What is there now. A record counts as being in hand until the next one is asked for."""
         busy: RingReader | None = None
-        for source, reader, record in self.inbox.read():
-            if busy is not reader:
-                if busy is not None:
-                    busy.put_down()
-                busy = reader
-            if self._set_aside and self.is_set_aside(source.uuid, record):
-                reader.put_down()
-                self.put_aside(source.spec.producer, source.uuid, record, CRASHED)
-                continue
-            reader.take_in_hand(record)
-            try:
-                sender, at_home = source.at_home(record)
-                messages = sender.unpack(at_home)
-            except CodecError as error:
-                self._note_unreadable(source.spec.producer, error)
-            else:
-                self._count(source, record)
-                yield sender, reader, at_home, messages
-        # Not in a finally: what a handler has crashed at stays in hand.
+        try:
+            for source, reader, record in self.inbox.read():
+                if busy is not reader:
+                    if busy is not None:
+                        busy.put_down()
+                    busy = reader
+                if self._set_aside and self.is_set_aside(source.uuid, record):
+                    reader.put_down()
+                    self.put_aside(source.spec.producer, source.uuid, record, CRASHED)
+                    continue
+                reader.take_in_hand(record)
+                try:
+                    sender, at_home = source.at_home(record)
+                    messages = sender.unpack(at_home)
+                except CodecError as error:
+                    self._note_unreadable(source.spec.producer, error)
+                else:
+                    self._count(source, record)
+                    yield sender, reader, at_home, messages
+        except RingCorruptError:
+            # It is the next record that is broken. What anything else ends at stays in hand.
+            if busy is not None:
+                busy.put_down()
+            raise
         if busy is not None:
             busy.put_down()
 

@@ -146,10 +146,10 @@ class Inbox:
     def current(self) -> list[Source]:
         """Per producer the ring to read now."""
         self._take_coming()
-        for stream in self._streams.values():
-            while len(stream) > 1 and stream[0].is_finished():
-                stream.popleft().ring.close()
-        return [stream[0] for stream in self._streams.values()]
+        return [
+            next((source for source in stream if not source.is_finished()), stream[-1])
+            for stream in self._streams.values()
+        ]
 
     def uuids(self) -> set[str]:
         """The rings that are read now or later: those whose watermarks still matter."""
@@ -158,6 +158,10 @@ class Inbox:
 
     def read(self) -> Iterator[tuple[Source, RingReader, Record]]:
         """What has come in, ring after ring, each up to its head as it is now."""
+        # Only here: elsewhere somebody may still have a record of it in hand.
+        for stream in self._streams.values():
+            while len(stream) > 1 and stream[0].is_finished():
+                stream.popleft().ring.close()
         for source in self.current():
             reader = source.ready()
             if reader is None or not reader.is_behind:
@@ -173,7 +177,11 @@ class Inbox:
 
     def is_drained(self) -> bool:
         """Whether every ring was read to its end."""
-        return not self.is_behind() and all(len(s) == 1 for s in self._streams.values())
+        return not self.is_behind() and all(
+            source.is_finished() or source is stream[-1]
+            for stream in self._streams.values()
+            for source in stream
+        )
 
     def readers(self) -> list[RingReader]:
         """The open readers of the current rings."""

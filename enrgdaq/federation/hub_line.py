@@ -16,7 +16,6 @@ from enrgdaq.keys import PublicKey, SecretKey, secure_client
 from enrgdaq.keys.door import limit_socket
 from enrgdaq.models import SupervisorInfo
 
-_WINDOW: Final = 8  # batches that wait for their acknowledgement at most
 _LOOK_MS: Final = 100
 _PING_SECONDS: Final = 1.0
 _LAST_WORDS_MS: Final = 200
@@ -47,12 +46,18 @@ class HubLine:
         node: SupervisorInfo,
         rings: list[str],
         timeout_seconds: float,
+        may_spool: bool,
+        is_stopping: Callable[[], bool],
     ) -> None:
+        """``may_spool``: not to wait for long while the hub says that it has no room."""
         self.session = uuid.uuid4().hex
         self.round_trip_ms: float | None = None
         self.endpoint = endpoint
         self._name = own.name if own is not None else ""
         self._timeout = timeout_seconds
+        self._may_spool = may_spool
+        self._is_stopping = is_stopping
+        self._is_busy = False
         self._next = 0
         self._acked = 0
         self._heard_at = time.monotonic()
@@ -62,7 +67,7 @@ class HubLine:
         self._socket = context.socket(zmq.DEALER)
         self._socket.linger = 0
         self._socket.setsockopt(zmq.RECONNECT_IVL, -1)
-        self._socket.set_hwm(2 * _WINDOW)
+        self._socket.set_hwm(2 * wire.WINDOW)
         if own is not None and server is not None:
             secure_client(
                 self._socket, own=own, server=server, largest_bytes=wire.FIRST_FRAME_BYTES
@@ -136,7 +141,7 @@ class HubLine:
         ``give_up`` says while it waits whether there is better to do than waiting.
         """
         for batch in batches(self.session, held, lambda: self._next):
-            self._wait_until(lambda: self._next - self._acked < _WINDOW, give_up)
+            self._wait_until(lambda: self._next - self._acked < wire.WINDOW, give_up)
             head = wire.encode(batch.head)
             self._next += 1
             try:
@@ -163,7 +168,8 @@ class HubLine:
             self._hear(_LOOK_MS)
             silent = time.monotonic() - self._heard_at
             if silent > self._timeout:
-                raise ServerAwayError(f"{self.endpoint}: no answer for {silent:.1f} s")
+                said = "has had no room" if self._is_busy else "no answer"
+                raise ServerAwayError(f"{self.endpoint}: {said} for {silent:.1f} s")
             if give_up():
                 raise ServerAwayError(f"{self.endpoint}: slower than the data that comes in")
 
@@ -190,6 +196,11 @@ class HubLine:
             self._topics = message.topics
             return
         if message.session != self.session:
+            return
+        self._is_busy = isinstance(message, wire.Busy)
+        if self._is_busy and self._is_stopping():
+            raise ServerAwayError(f"{self.endpoint}: has no room, and this node is to stop")
+        if self._is_busy and self._may_spool:
             return
         now = self._heard_at = time.monotonic()
         if isinstance(message, wire.Opened):

@@ -90,22 +90,21 @@ class MirrorJob(TakingJob):
             way_back_to=self.way_back_to,
         )
         poller = zmq.Poller()
-        for one in self.others:
+        for one in (self.socket, *self.others):
             poller.register(one, zmq.POLLIN)
         tend_due = 0.0
         while not self.stopping:
             self._watchdog.reset()
             began = time.monotonic()
+            # Also while there is no room: by the same connection come answers to what this node
+            # sends, which may be what the room waits for.
             if receiver.is_full:
                 poller.poll(_FULL_MS)
                 self.process.add_waited(time.monotonic() - began)
             else:
-                poller.register(self.socket, zmq.POLLIN)
                 poller.poll(_IDLE_MS)
-                poller.unregister(self.socket)
             self.look()
-            if not receiver.is_full:
-                self._take_some(receiver)
+            self._take_some(receiver)
             self._work(receiver)
             if began >= tend_due:
                 tend_due = began + _TEND_SECONDS

@@ -21,9 +21,6 @@ AWAY_SECONDS: Final = 5.0
 
 _MOST_SPOKES: Final = 1_000
 
-HEADER_ROOM: Final = 1_024
-"""What a mirror adds to a record's header at most."""
-
 
 class Spoke(msgspec.Struct):
     """A node that has opened a session."""
@@ -87,7 +84,7 @@ class Receiver:
 
     @property
     def is_full(self) -> bool:
-        """Whether the mirror ring has no room for what was taken: take no more."""
+        """Whether the mirror ring has no room for what was taken."""
         return bool(self._taken)
 
     def want(self, topics_from: Callable[[str], list[str]]) -> None:
@@ -122,9 +119,10 @@ class Receiver:
             self._send(address, wire.Pong(session=message.session, number=message.number))
         elif message.number != spoke.next_number:
             # Something was lost on the way, as when the endpoint was closed and opened again.
-            del self.spokes[spoke.name]
-            _show(spoke.figures, "away")
-            self._send(address, wire.Again(session=message.session))
+            self._end(spoke)
+        elif sum(taken.spoke is spoke for taken in self._taken) >= wire.WINDOW:
+            self._end(spoke)
+            raise TransportError("sends more than it may before that is acknowledged")
         else:
             self._taken.append(self._unpack(spoke, message, body))
             spoke.next_number += 1
@@ -150,10 +148,12 @@ class Receiver:
             self._send(taken.spoke.address, ack)
 
     def say_busy(self) -> None:
-        """Tell senders that this node is there, though it reads nothing of them now."""
+        """Tell senders that what they have sent waits for room, and is not lost."""
+        waiting = {taken.spoke.name for taken in self._taken}
         for spoke in self.spokes.values():
-            # Nobody is heard meanwhile, so nobody is taken to be away.
-            spoke.heard_at = self._clock()
+            if spoke.name in waiting:
+                # It waits for this node, and does not speak meanwhile.
+                spoke.heard_at = self._clock()
             self._send(spoke.address, wire.Busy(session=spoke.session))
 
     def figures(self) -> list[LinkFigures]:
@@ -197,6 +197,12 @@ class Receiver:
             largest_bytes=self._largest,
         )
         self._send(address, opened)
+
+    def _end(self, spoke: Spoke) -> None:
+        """The session is over; whoever sends begins a new one."""
+        del self.spokes[spoke.name]
+        _show(spoke.figures, "away")
+        self._send(spoke.address, wire.Again(session=spoke.session))
 
     def _spoke_of(self, address: bytes, session: str) -> Spoke | None:
         for spoke in self.spokes.values():

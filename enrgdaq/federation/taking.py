@@ -12,7 +12,7 @@ from enrgdaq.daq.places import routes_path
 from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import TransportError
 from enrgdaq.federation.positions import Positions
-from enrgdaq.federation.receiving import HEADER_ROOM
+from enrgdaq.federation.unpacking import HEADER_ROOM
 from enrgdaq.transport.ring import RingFile
 from enrgdaq.transport.routes import load_routes
 

@@ -1,6 +1,7 @@
 """Takes a batch apart: what is new in it, as it goes into a mirror ring."""
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -10,6 +11,12 @@ from enrgdaq.errors import TransportError
 from enrgdaq.federation import wire
 from enrgdaq.federation.positions import Positions
 from enrgdaq.transport.ring import RecordKind
+
+HEADER_ROOM: Final = 8_192
+"""What a mirror adds to a record at most: where it comes from, with all the node's tags."""
+
+_LONGEST_HOME: Final = HEADER_ROOM - 256
+"""Bytes; the rest is for the place at home, and for what aligning the record takes."""
 
 
 class Unpacked(msgspec.Struct):
@@ -44,6 +51,8 @@ def unpack(
         if not may_bring(home.supervisor.supervisor_id):
             raise TransportError(f"sends what is of {home.supervisor.supervisor_id}")
     homes = [encode_home(home) for home in batch.homes]
+    if any(len(home) > _LONGEST_HOME for home in homes):
+        raise TransportError("says more of itself than a record of a mirror can hold")
     rest = memoryview(body)
     heads = []
     for head in batch.heads:

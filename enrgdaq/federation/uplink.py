@@ -70,6 +70,8 @@ class DAQJobUplink(SendingJob):
             node=self.process.supervisor,
             rings=sorted(self.known_rings),
             timeout_seconds=self.config.timeout_seconds,
+            may_spool=str(self.config.when_behind) == "spool",
+            is_stopping=lambda: self.stopping,
         )
 
     def may_send(self, home: str) -> bool:

@@ -19,6 +19,8 @@ from enrgdaq.transport.ring import RecordKind
 LINK_VERSION: Final = 1
 MOST_RECORDS: Final = 4_096
 """In a batch; 200 bytes for each of them fit into its first frame."""
+WINDOW: Final = 8
+"""Batches that wait for their acknowledgement at most."""
 FIRST_FRAME_BYTES: Final = 4 << 20
 """The largest first frame, and so the largest message without a second one."""
 

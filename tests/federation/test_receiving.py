@@ -121,7 +121,7 @@ class LinkMachine(RuleBasedStateMachine):
             self.pending.append((ring, self.written[ring]))
             self.written[ring] += 1
 
-    @precondition(lambda self: self.pending)
+    @precondition(lambda self: self.pending and len(self.sent) < wire.WINDOW)
     @rule(count=st.integers(1, 8), is_lost=st.booleans())
     def send(self, count: int, is_lost: bool) -> None:
         records, self.pending = self.pending[:count], self.pending[count:]
@@ -154,7 +154,7 @@ class LinkMachine(RuleBasedStateMachine):
         self.reopen()
         while self.pending:
             self.send(8, False)
-        self.work(1_000_000)
+            self.work(1_000_000)
         assert [len(self.far.rows(ring)) for ring in (0, 1)] == self.written
         shutil.rmtree(self._folder)
 
@@ -224,6 +224,45 @@ def test_who_has_not_opened_is_told_to(far: Far) -> None:
     far.receiver.take(b"a", "spoke", *batch(session_of(9), 0, [(0, 0)]))
     assert [type(message) for message in far.said[-2:]] == [wire.Again, wire.Again]
     assert not far.receiver.is_full
+
+
+def test_who_sends_more_than_the_window_begins_anew(far: Far) -> None:
+    far.room = 0
+    for number in range(wire.WINDOW):
+        far.receiver.take(b"a", "spoke", *batch(session_of(1), number, [(0, number)]))
+        far.receiver.work()
+    with pytest.raises(TransportError, match="more than it may"):
+        far.receiver.take(b"a", "spoke", *batch(session_of(1), wire.WINDOW, [(0, wire.WINDOW)]))
+    assert isinstance(far.said[-1], wire.Again)
+
+
+def test_a_full_receiver_answers_and_says_that_it_is_busy(far: Far) -> None:
+    far.room = 0
+    far.receiver.take(b"a", "spoke", *batch(session_of(1), 0, [(0, 0)]))
+    far.receiver.work()
+    assert far.receiver.is_full
+    far.receiver.take(b"a", "spoke", wire.Ping(session=session_of(1), number=7), b"")
+    far.receiver.say_busy()
+    assert far.said[-2:] == [
+        wire.Pong(session=session_of(1), number=7),
+        wire.Busy(session=session_of(1)),
+    ]
+
+
+def test_a_node_that_says_too_much_of_itself_is_refused(far: Far) -> None:
+    message, body = batch(session_of(1), 0, [(0, 0)])
+    tagged = SupervisorInfo(supervisor_id="spoke", supervisor_tags=["x" * 1_000] * 9)
+    wordy = wire.Batch(
+        session=message.session,
+        number=0,
+        homes=[home(RINGS[0], tagged)],
+        heads=message.heads,
+        records=message.records,
+    )
+    with pytest.raises(TransportError, match="more of itself"):
+        far.receiver.take(b"a", "spoke", wordy, body)
+    with pytest.raises(TransportError, match="no message of a link"):
+        wire.decode(wire.SPOKE_DECODER, wire.encode(wordy))
 
 
 _MUTATED = st.tuples(st.integers(0, 500), st.integers(0, 255), st.integers(0, 30))

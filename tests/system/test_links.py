@@ -213,6 +213,42 @@ def test_a_hub_without_room_says_that_it_is_there(nodes: Make) -> None:
     stop(spoke, hub)
 
 
+def test_a_spoke_spools_and_stops_while_its_hub_has_no_room(nodes: Make) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    hub.configure(hung_after_seconds=60)
+    port = links.make_hub(hub, mirror_size_mb=1)
+    hub.add("csv", links.CSV)
+    links.link(spoke, hub, port)
+    links.add_numbers(spoke, 1_500, rows=1_000, per_second=200)
+    hub.start()
+    spoke.start()
+    with hub.frozen_job("csv"):
+        # It is drained in vain meanwhile, and goes on growing.
+        spoke.wait_job("uplink", lambda job: job.spool_bytes > 8_000_000, seconds=40)
+        assert "no room" in spoke.job("uplink").condition
+        assert spoke.stop() == 0
+    spoke.start(wait_running=False)
+    wait_rows(hub, spoke, 1_500_000)
+    stop(spoke, hub)
+
+
+def test_a_full_hub_hears_what_its_downlink_waits_for(nodes: Make) -> None:
+    hub, one, two = nodes("hub"), nodes("one"), nodes("two")
+    port = links.make_hub(hub, send_to=[two.id], mirror_size_mb=1, when_behind="hold")
+    two.add("csv", links.CSV)
+    links.link(one, hub, port, when_behind="hold")
+    links.link(two, hub, port, receive=True, mirror_size_mb=1)
+    links.add_numbers(one, 20_000, rows=1_000, per_second=50)
+    for node in (hub, two, one):
+        node.start()
+    one.wait(lambda: len(rows_in(file_of(two, one))) > 10_000, what="rows on the other spoke")
+    with hub.frozen_job(f"downlink.{two.id}"):
+        hub.wait(lambda: hub.job("mirror").backpressure_seconds > 0.5, what="a full mirror ring")
+    before = len(rows_in(file_of(two, one)))
+    one.wait(lambda: len(rows_in(file_of(two, one))) > before + 100_000, what="rows to go on")
+    stop(one, two, hub)
+
+
 def test_rows_go_from_spoke_to_spoke_once_and_never_back(nodes: Make) -> None:
     hub, one, two = nodes("hub"), nodes("one"), nodes("two")
     port = links.make_hub(hub, send_to=[two.id])

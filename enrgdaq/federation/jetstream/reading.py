@@ -19,8 +19,7 @@ from enrgdaq.errors import TransportError
 from enrgdaq.federation.endpoints import UPLINK
 from enrgdaq.federation.jetstream.messages import Place, join
 from enrgdaq.federation.positions import Positions
-from enrgdaq.federation.receiving import HEADER_ROOM
-from enrgdaq.federation.unpacking import unpack
+from enrgdaq.federation.unpacking import HEADER_ROOM, unpack
 
 _GAP_SECONDS: Final = 10.0
 """Longer than redelivery takes: then the stream itself is asked."""

@@ -70,6 +70,13 @@ def make_report(
     duplicated = sum(o.duplicated for o in outputs)
     out_of_order = sum(o.out_of_order for o in outputs)
     torn = sum(o.torn for o in outputs)
+    if not outputs:
+        deeds.complaints.append("there was nothing to count")
+    deeds.complaints += [
+        f"{o.producer} had nothing acknowledged for {o.store}"
+        for o in outputs
+        if not o.acknowledged
+    ]
     wrong = (lost, duplicated, out_of_order, torn, orphans, leftovers, deeds.complaints)
     return Report(
         seed=seed,

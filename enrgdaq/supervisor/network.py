@@ -20,8 +20,9 @@ from enrgdaq.supervisor.logs import LogBook
 from enrgdaq.supervisor.loop import Loop
 from enrgdaq.supervisor.spokes import Publish, Spokes
 
-# Messages of each spoke; one comes a second, and many at once when a line was stalled. Far more than
-# that: libzmq 4.3.5 ends the process by an assertion when a connection breaks whose queue is full.
+# Messages of each spoke; one comes a second, and many at once when a line was stalled. Far more
+# than that: libzmq 4.3.5 ends the process by an assertion when a connection breaks whose queue is
+# full.
 _NODES_WAITING: Final = 200
 _LOG = logging.getLogger(__name__)
 

@@ -243,6 +243,35 @@ def test_a_stream_of_the_same_name_begins_anew(near: Near) -> None:
     assert near.numbers == [0, 1, 2, 3]
 
 
+def test_messages_that_overlap_bring_each_record_once(near: Near) -> None:
+    """Two of them are taken before the first is in the mirror ring."""
+    stream = Stream()
+    stream.send([held(number) for number in range(4)])
+    stream._before = 0
+    stream.send([held(number) for number in range(6)])
+    near.begin(2)
+    for one in stream:
+        near.reading.take(one)
+    for taken in near.reading.ready:
+        near.write(taken)
+    assert near.numbers == list(range(6))
+    figures = near.reading.figures
+    assert (figures.messages, figures.repeated, figures.bytes) == (6, 4, 24)
+    assert not near.reading._unpacked
+
+
+def test_what_was_unpacked_and_not_written_comes_with_the_stream_that_is_made_anew(
+    near: Near,
+) -> None:
+    stream = Stream()
+    stream.send([held(0), held(1)])
+    near.begin(1)
+    near.reading.take(stream.messages[1])
+    near.begin(1, created="later")
+    near.take(stream.messages[1])
+    assert near.numbers == [0, 1]
+
+
 @pytest.mark.parametrize(("size", "megabytes"), [(20_000_000, 39), (1_000_000, 2)])
 def test_a_message_that_has_no_room_is_not_passed_by(near: Near, size: int, megabytes: int) -> None:
     stream = Stream()

@@ -21,6 +21,7 @@ from enrgdaq.federation.jetstream.messages import Place, join
 from enrgdaq.federation.positions import Positions
 from enrgdaq.federation.receiving import HEADER_ROOM
 from enrgdaq.federation.unpacking import Unpacked, unpack
+from enrgdaq.transport.ring.layout import record_size
 
 _GAP_SECONDS: Final = 10.0
 """Longer than redelivery takes: then the stream itself is asked."""
@@ -246,7 +247,8 @@ class StreamReading:
             # Nobody who sends by our rules writes this; waiting would not make it better.
             self._log.error("stream %s: message %d dropped: %s", self.stream, last.sequence, error)
             return taken
-        sizes = [len(record.header) + len(record.payload) for record in found.records]
+        sizes = [record_size(len(one.header), len(one.payload)) for one in found.records]
+        # As the mirror ring itself looks at it: a record may fill half of it.
         if max(sizes, default=0) > self._largest + HEADER_ROOM:
             raise self._no_room(max(sizes))
         self._leave_out_unpacked(found, last.ring_uuid)

@@ -14,8 +14,10 @@ from enrgdaq.federation.batching import Held, make_batch
 from enrgdaq.federation.jetstream.messages import parts, read_place, write_place
 from enrgdaq.federation.jetstream.reading import Arrived, StreamReading, Taken
 from enrgdaq.federation.positions import Positions
+from enrgdaq.federation.receiving import HEADER_ROOM
 from enrgdaq.models import SupervisorInfo
-from enrgdaq.transport.ring import Record, RecordKind
+from enrgdaq.transport.ring import Record, RecordKind, RingFile, RingWriter
+from enrgdaq.transport.ring.file import RingIdentity
 
 RING = "0" * 31 + "1"
 HOME = Home(
@@ -285,6 +287,37 @@ def test_a_message_that_has_no_room_is_not_passed_by(near: Near, size: int, mega
         near.take(stream.messages[len(stream.messages)])
     assert near.numbers == []
     assert near.acknowledged == []
+
+
+def test_what_is_taken_fits_into_the_mirror_ring_to_the_byte(near: Near, tmp_path: Path) -> None:
+    identity = RingIdentity(
+        uuid="1" * 32,
+        producer="mirror",
+        supervisor_id="hub",
+        config_path="",
+        out_dir="",
+        capacity=1 << 20,
+        made_ns=0,
+        is_mirror=True,
+    )
+    ring = RingFile.create(tmp_path / "ring", identity)
+    ring.attach("test")
+    writer, half = RingWriter(ring), ring.capacity // 2
+    refused = 0
+    for size in range(half - 512, half, 16):
+        near.start(largest_bytes=half - HEADER_ROOM)
+        near.begin(1, created=str(size))
+        stream = Stream()
+        stream.send([held(size, size)], largest=1 << 20)
+        try:
+            near.reading.take(stream.messages[1])
+        except TransportError:
+            refused += 1
+            continue
+        (record,) = near.reading.ready[0].records
+        writer.check_size(len(record.header), len(record.payload))
+    assert 0 < refused < 32
+    ring.close()
 
 
 def test_nonsense_is_passed(near: Near, caplog: pytest.LogCaptureFixture) -> None:

@@ -87,7 +87,7 @@ class ReaderLine:
         self.facts: dict[str, Facts] = {}
         """What is known of each stream that is read, by name."""
         try:
-            connection.call(wants_of_others(connection, settings, node), _OPEN_SECONDS)
+            connection.call(wants_of_others(connection, settings, node, log), _OPEN_SECONDS)
             connection.begin(self._find_streams())
             connection.begin(self._ask_for_patience())
         except BaseException:

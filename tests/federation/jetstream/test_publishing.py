@@ -19,7 +19,7 @@ from enrgdaq.federation.jetstream.publishing import OutOfStepError, Published, P
 from enrgdaq.federation.jetstream.reading import Arrived
 from enrgdaq.federation.jetstream.wants import VERSION, Want, say_want, wants_of_others
 from enrgdaq.models import FederationNatsConfig
-from tests.federation.jetstream.test_reading import HOME, RING, Near, held, near
+from tests.federation.jetstream.test_reading import HOME, LOG, RING, Near, held, near
 from tests.servers import NatsNames
 
 __all__ = ["near"]
@@ -36,7 +36,7 @@ class Sender:
         self.stream = names.data_stream(nats_names.prefix, NODE)
         self.stored: dict[str, int] = {}
         want = Want(version=VERSION, node="hub", topics=["x"], largest_bytes=1 << 30)
-        self.near.call(wants_of_others(self.near, self.settings, "hub"))
+        self.near.call(wants_of_others(self.near, self.settings, "hub", LOG))
         self.near.call(say_want(self.near, self.settings, want))
 
     def connect(self) -> Connection:

@@ -93,7 +93,8 @@ class Readers:
     async def remove_read(self, info: api.StreamInfo) -> None:
         """Make room: what all have taken goes. ``info``: of the stream, as it is now."""
         with self._lock:
-            readers = list(self._wants)
+            # Nothing goes before a node that has just spoken has its consumer.
+            readers = list(self._wants | self._heard)
         read = min((self._read_by(node, info) for node in readers), default=0)
         self.lag = max(0, info.state.last_seq - read)
         if not self._settings.remove_read or self._settings.retention != "limits":

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from enrgdaq.errors import ServerAwayError
-from enrgdaq.federation.jetstream import names, readers
+from enrgdaq.federation.jetstream import api, names, readers
 from enrgdaq.federation.jetstream.reader_line import ReaderLine
 from enrgdaq.federation.jetstream.readers import Readers
-from enrgdaq.federation.jetstream.wants import VERSION, Want
+from enrgdaq.federation.jetstream.wants import VERSION, HasRead, Want
 from enrgdaq.models import FederationNatsConfig
 from tests.federation.jetstream.test_publishing import NODE, Sender, sender
 from tests.federation.jetstream.test_reading import LOG, held
@@ -76,6 +76,8 @@ def test_nothing_is_sent_for_a_node_whose_consumer_is_not_made(
     connection: Any = SimpleNamespace(begin=begun.append)
     settings = FederationNatsConfig(servers=["nats://x"], prefix=PREFIX)
     found = Readers(connection, settings, NODE, "stream", LOG)
+    state = api.StreamState(bytes=1, first_seq=1, last_seq=9)
+    info = api.StreamInfo(created="then", state=state)
     found.take_topics()
     attempts = 0
 
@@ -99,6 +101,11 @@ def test_nothing_is_sent_for_a_node_whose_consumer_is_not_made(
     asyncio.run(begun.pop())
     assert attempts == 2
     assert found.obstacle
+    found._wants["done"] = want("done")
+    found._progress["done"] = HasRead(node="done", created="then", number=9)
+    asyncio.run(found.remove_read(info))
+    assert found.lag == 9
+    found._wants.clear()
     asyncio.run(found._meet(found._heard["hub"]))
     assert attempts == 4
     assert found.take_topics() == ["newer"]

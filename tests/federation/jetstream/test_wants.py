@@ -44,7 +44,7 @@ def test_odd_words_are_named_once_and_left_out(
         line.close()
         ReaderLine(sender.connect(), sender.settings, "hub", LOG).close()
     assert sender.numbers() == [1, 2]
-    assert [record.message.count("left out") for record in caplog.records] == [1, 1, 1]
+    assert sum("left out" in record.message for record in caplog.records) == 3
 
 
 def test_a_node_of_another_version_is_waited_for_and_named(sender: Sender) -> None:

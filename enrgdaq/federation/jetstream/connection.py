@@ -19,6 +19,7 @@ from nats.aio.client import Client
 
 from enrgdaq.errors import ServerAwayError, TransportError
 from enrgdaq.federation.jetstream import api
+from enrgdaq.federation.jetstream.encrypted import EncryptedClient
 from enrgdaq.federation.jetstream.login import Login
 from enrgdaq.federation.jetstream.messages import LARGEST_PAYLOAD, SMALLEST_PAYLOAD
 
@@ -156,7 +157,7 @@ class Connection:
     async def _connect(self, name: str) -> None:
         reasons = []
         for server in self._login.in_turn():
-            client = Client()
+            client = EncryptedClient() if self._login.is_encrypted else Client()
             try:
                 await asyncio.wait_for(self._enter(client, server, name), _CONNECT_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever it is, another server may do
@@ -192,9 +193,6 @@ class Connection:
             **self._login.options(),
         )
         info: dict[str, Any] = client._server_info
-        if self._login.is_encrypted and not info.get("tls_required"):
-            # Else whoever sits between could talk the client out of it.
-            raise TransportError("does not speak TLS, which is asked for here")
         if not info.get("headers") or not info.get("jetstream"):
             raise TransportError("is no server with JetStream; start it with: nats-server -js")
         if not SMALLEST_PAYLOAD <= client.max_payload <= LARGEST_PAYLOAD:

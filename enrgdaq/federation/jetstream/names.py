@@ -1,7 +1,10 @@
 """Names of streams, subjects and consumers."""
 
+import re
 from typing import Final
 
+NODE_PATTERN: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
+"""What nodes may be called."""
 _DOT: Final = "~"
 """Stands for the dot of a node's name, which means something else to the server."""
 
@@ -38,8 +41,12 @@ def all_data(prefix: str) -> str:
 
 def node_of_stream(prefix: str, stream: str) -> str | None:
     """The node whose data a stream has; ``None`` for a stream that is none of ours."""
-    start = f"{prefix}-data-"
-    return node_of(stream.removeprefix(start)) if stream.startswith(start) else None
+    part = stream.removeprefix(f"{prefix}-data-")
+    node = node_of(part)
+    # It becomes a file's name and words on terminals; whoever may make streams chooses it.
+    if part == stream or token(node) != part or not re.match(NODE_PATTERN, node):
+        return None
+    return node
 
 
 def wanted_stream(prefix: str) -> str:

@@ -73,7 +73,7 @@ class NatsLine:
         self._before: dict[str, int] = {}
         self._doubted: set[str] = set()
         self._info = api.StreamInfo()
-        self._readers = Readers(connection, settings, node, self._config.name)
+        self._readers = Readers(connection, settings, node, self._config.name, log)
         try:
             self._publisher = connection.call(
                 self._open(patience_seconds), patience_seconds + _OPEN_SECONDS

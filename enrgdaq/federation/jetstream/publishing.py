@@ -146,12 +146,14 @@ class Publisher:
         sequence, ring_uuid, end = self._expected.pop(number, (0, "", 0))
         if answer.error is not None:
             return self._refusal(answer.error)
-        if answer.seq == sequence or answer.duplicate:
+        # A number of 0: its leader has seen the message, and may still lose it.
+        is_stored = answer.seq == sequence or (answer.duplicate and answer.seq > 0)
+        if is_stored:
             self._stored[ring_uuid] = max(end, self._stored.get(ring_uuid, 0))
         if answer.seq != sequence:
-            # It was stored by an earlier line; what follows counts from another number.
+            # It came by an earlier line; what follows counts from another number.
             self._is_out_of_step = self._is_out_of_step or not self._refused
-            return f"stream {self.stream} has it already"
+            return f"stream {self.stream} {'has it already' if is_stored else 'is storing it'}"
         return ""
 
     def _refusal(self, error: api.ApiError) -> str:

@@ -19,6 +19,7 @@ from enrgdaq.federation.jetstream.messages import PLACE_HEADER, read_place
 from enrgdaq.federation.jetstream.nats_line import leader_of
 from enrgdaq.federation.jetstream.reading import Arrived
 from enrgdaq.federation.jetstream.streams import ensure_consumer
+from enrgdaq.federation.jetstream.unacknowledged import Unacknowledged
 from enrgdaq.federation.jetstream.wants import (
     HasRead,
     Want,
@@ -77,7 +78,7 @@ class ReaderLine:
         self._changed = threading.Condition()
         self._came: deque[tuple[str, Begun | Arrived]] = deque()
         self._counts: Counter[str] = Counter()
-        self._unacknowledged: dict[str, float] = {}
+        self._unacknowledged = Unacknowledged()
         self._warn_after = 0.0
         self._pulls = 0
         self._numbers = itertools.count()
@@ -87,7 +88,7 @@ class ReaderLine:
         self.facts: dict[str, Facts] = {}
         """What is known of each stream that is read, by name."""
         try:
-            connection.call(wants_of_others(connection, settings, node), _OPEN_SECONDS)
+            connection.call(wants_of_others(connection, settings, node, log), _OPEN_SECONDS)
             connection.begin(self._find_streams())
             connection.begin(self._ask_for_patience())
         except BaseException:
@@ -178,6 +179,7 @@ class ReaderLine:
                     info.state.last_seq,
                 )
                 self.facts[stream] = _facts(info)
+                self._unacknowledged.begin(stream)
                 self._put(stream, begun)
                 while not pull.has_failed:
                     await self._pull(stream, inbox, pull)
@@ -208,7 +210,6 @@ class ReaderLine:
                 pull.has_failed = (message.headers or {}).get("Status") not in _ENDINGS
                 pull.end()
             return
-        self._unacknowledged[message.reply] = time.monotonic()
         pull.got += 1
         if pull.got >= _WINDOW:
             pull.end()
@@ -219,6 +220,7 @@ class ReaderLine:
             self._warn(f"stream {stream}: message dropped: {error}")
             self.acknowledge([message.reply])
             return
+        self._unacknowledged.hear(stream, arrived.sequence, message.reply, time.monotonic())
         self._put(stream, arrived)
 
     def _put(self, stream: str, one: Begun | Arrived) -> None:
@@ -236,7 +238,7 @@ class ReaderLine:
     async def _reply(self, replies: list[str]) -> None:
         with contextlib.suppress(Exception):
             for reply in replies:
-                self._unacknowledged.pop(reply, None)
+                self._unacknowledged.end(reply)
                 await self._connection.client.publish(reply, b"+ACK")
 
     async def _say_progress_to(self, sender: str, said: HasRead) -> None:
@@ -249,9 +251,8 @@ class ReaderLine:
             await asyncio.sleep(_PROGRESS_SECONDS)
             late = time.monotonic() - _PROGRESS_SECONDS
             with contextlib.suppress(Exception):
-                for reply, since in list(self._unacknowledged.items()):
-                    if since < late:
-                        await self._connection.client.publish(reply, b"+WPI")
+                for reply in self._unacknowledged.since(late):
+                    await self._connection.client.publish(reply, b"+WPI")
 
     async def _ask_for(self, stream: str, number: int) -> api.StoredMessage | None:
         try:

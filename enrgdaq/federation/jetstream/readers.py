@@ -1,8 +1,10 @@
 """Who reads a sender's stream: what they take, how far they are, and what none needs any more."""
 
+import asyncio
 import contextlib
+import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from enrgdaq.errors import TransportError
 from enrgdaq.federation.jetstream import api, names
@@ -23,11 +25,19 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
 
+_RETRY_SECONDS: Final = 1.0
+
+
 class Readers:
     """The nodes that take, as they say themselves. Made and heard in the connection's loop."""
 
     def __init__(
-        self, connection: Connection, settings: FederationNatsConfig, node: str, stream: str
+        self,
+        connection: Connection,
+        settings: FederationNatsConfig,
+        node: str,
+        stream: str,
+        log: logging.Logger,
     ) -> None:
         self.lag = 0
         """Messages that the slowest of them has not taken."""
@@ -35,7 +45,9 @@ class Readers:
         self._settings = settings
         self._node = node
         self._stream = stream
+        self._log = log
         self._wants: dict[str, Want] = {}
+        self._heard: dict[str, Want] = {}
         self._lock = threading.Lock()
         self._progress: dict[str, HasRead] = {}
         self._has_news = True
@@ -69,8 +81,8 @@ class Readers:
         await connection.subscribe(names.wanted_subjects(settings.prefix), self._hear)
         subjects = names.read_subjects(settings.prefix, self._node)
         await connection.subscribe(subjects, self._hear_progress)
-        wants = await wants_of_others(connection, settings, self._node)
-        progress = await progress_of_others(connection, settings, self._node)
+        wants = await wants_of_others(connection, settings, self._node, self._log)
+        progress = await progress_of_others(connection, settings, self._node, self._log)
         for node in wants:
             await ensure_consumer(connection, self._stream, node)
         # What was heard meanwhile is newer.
@@ -81,7 +93,8 @@ class Readers:
     async def remove_read(self, info: api.StreamInfo) -> None:
         """Make room: what all have taken goes. ``info``: of the stream, as it is now."""
         with self._lock:
-            readers = list(self._wants)
+            # Nothing goes before a node that has just spoken has its consumer.
+            readers = list(self._wants | self._heard)
         read = min((self._read_by(node, info) for node in readers), default=0)
         self.lag = max(0, info.state.last_seq - read)
         if not self._settings.remove_read or self._settings.retention != "limits":
@@ -111,6 +124,7 @@ class Readers:
             # Of a stranger, or of a version to come; what a node said before stays.
             return
         if want.node != self._node:
+            self._heard[want.node] = want
             self._connection.begin(self._meet(want))
 
     def _hear_progress(self, message: "Msg") -> None:
@@ -121,8 +135,19 @@ class Readers:
 
     async def _meet(self, want: Want) -> None:
         """First its consumer is there, then things are sent for it."""
-        with contextlib.suppress(Exception):
-            await ensure_consumer(self._connection, self._stream, want.node)
-        with self._lock:
-            self._wants[want.node] = want
-            self._has_news = True
+        is_first = True
+        # A newer word of the same node takes over.
+        while self._heard.get(want.node) is want:
+            try:
+                await ensure_consumer(self._connection, self._stream, want.node)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+                if is_first:
+                    self._log.warning("node %s has to wait: %s", want.node, error)
+                is_first = False
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            if self._heard.get(want.node) is want:
+                del self._heard[want.node]
+                with self._lock:
+                    self._wants[want.node] = want
+                    self._has_news = True

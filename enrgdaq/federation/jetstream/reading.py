@@ -19,7 +19,8 @@ from enrgdaq.errors import TransportError
 from enrgdaq.federation.endpoints import UPLINK
 from enrgdaq.federation.jetstream.messages import Place, join
 from enrgdaq.federation.positions import Positions
-from enrgdaq.federation.unpacking import HEADER_ROOM, unpack
+from enrgdaq.federation.unpacking import HEADER_ROOM, Unpacked, unpack
+from enrgdaq.transport.ring.layout import record_size
 
 _GAP_SECONDS: Final = 10.0
 """Longer than redelivery takes: then the stream itself is asked."""
@@ -83,6 +84,8 @@ class StreamReading:
         self._waiting: dict[int, Arrived] = {}
         self._parts: list[Arrived] = []
         self._replies: dict[int, str] = {}
+        # By ring, up to where records are unpacked; only of rings that have more to be written.
+        self._unpacked: dict[str, int] = {}
         self._last = 0
         self._delivered = 0
         self._moved_at = clock()
@@ -197,6 +200,8 @@ class StreamReading:
         """So many more records of a batch are in the mirror ring."""
         for place in taken.places[taken.done : taken.done + written]:
             self._positions.note(*place)
+            if self._unpacked.get(place[1], 0) <= place[2]:
+                self._unpacked.pop(place[1], None)
         taken.done += written
         # What was taken before the stream began anew counts for its old numbers only.
         if taken.done == len(taken.records) and taken.key == self._key:
@@ -241,14 +246,32 @@ class StreamReading:
             # Nobody who sends by our rules writes this; waiting would not make it better.
             self._log.error("stream %s: message %d dropped: %s", self.stream, last.sequence, error)
             return taken
-        sizes = [len(record.header) + len(record.payload) for record in found.records]
+        sizes = [record_size(len(one.header), len(one.payload)) for one in found.records]
+        # As the mirror ring itself looks at it: a record may fill half of it.
         if max(sizes, default=0) > self._largest + HEADER_ROOM:
             raise self._no_room(max(sizes))
+        self._leave_out_unpacked(found, last.ring_uuid)
         self.figures.repeated += found.repeated
         self.figures.messages += found.messages
         self.figures.bytes += found.bytes
         taken.places, taken.records = found.places, found.records
         return taken
+
+    def _leave_out_unpacked(self, found: Unpacked, ring_uuid: str) -> None:
+        """Drop what an earlier message has brought that is not in the mirror ring yet."""
+        unpacked = self._unpacked.get(ring_uuid, 0)
+        new = []
+        for place, record in zip(found.places, found.records, strict=True):
+            if place[2] > unpacked:
+                unpacked = place[2]
+                new.append((place, record))
+        found.repeated += len(found.records) - len(new)
+        found.places = [place for place, _ in new]
+        found.records = [record for _, record in new]
+        found.messages = sum(record.messages for record in found.records)
+        found.bytes = sum(len(record.payload) for record in found.records)
+        if new:
+            self._unpacked[ring_uuid] = unpacked
 
     @property
     def committed(self) -> int:
@@ -267,6 +290,7 @@ class StreamReading:
         self._parts = []
         self._replies.clear()
         self.ready.clear()
+        self._unpacked.clear()
         self._positions.note(self.node, self._key, known)
 
     def _skip_to(self, number: int) -> None:

@@ -5,13 +5,13 @@ import time
 from collections import deque
 from typing import Annotated, Any, Final
 
-import msgspec
 from msgspec import Meta
 
 from enrgdaq.daq.store.server import ServerLink
 from enrgdaq.errors import ServerAwayError, TransportError
 from enrgdaq.federation.endpoints import UPLINK
 from enrgdaq.federation.jetstream.connection import Connection
+from enrgdaq.federation.jetstream.doubt import Doubts
 from enrgdaq.federation.jetstream.login import login_of
 from enrgdaq.federation.jetstream.reader_line import Begun, ReaderLine
 from enrgdaq.federation.jetstream.reading import Arrived, StreamReading, Taken
@@ -23,8 +23,6 @@ _FULL_SECONDS: Final = 0.002
 _IDLE_SECONDS: Final = 0.2
 _TEND_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
-_ASK_AGAIN_SECONDS: Final = 5.0
-_DOUBT_SECONDS: Final = 30.0
 _ASKED_A_TURN: Final = 16
 _PROGRESS_SECONDS: Final = 2.0
 
@@ -39,15 +37,6 @@ class DAQJobNatsReceiverConfig(TakingConfig, kw_only=True):
     ] = 5.0
 
 
-class _Doubt(msgspec.Struct):
-    """A message that the stream says it does not have, and where it said that it begins."""
-
-    number: int
-    since: float
-    first: int
-    not_before: float = 0.0
-
-
 class DAQJobNatsReceiver(TakingJob):
     """Takes what other nodes send, in order, and acknowledges it when the mirror ring has it."""
 
@@ -59,7 +48,7 @@ class DAQJobNatsReceiver(TakingJob):
         self._readings: dict[str, StreamReading] = {}
         self._taken: deque[Taken] = deque()
         self._said: tuple[ReaderLine | None, Want | None] = None, None
-        self._doubts: dict[str, _Doubt] = {}
+        self._doubts = Doubts()
         self._progress: dict[str, tuple[ReaderLine, HasRead, float]] = {}
         self._blocked: dict[str, str] = {}
 
@@ -215,8 +204,7 @@ class DAQJobNatsReceiver(TakingJob):
         """Ask the stream for what is not delivered."""
         for _ in range(_ASKED_A_TURN):
             number, now = reading.missing, time.monotonic()
-            doubt = self._doubts.get(reading.stream)
-            if number is None or (doubt and doubt.number == number and now < doubt.not_before):
+            if number is None or not self._doubts.may_ask(reading.stream, number, now):
                 return
             try:
                 found = line.ask_for(reading.stream, number)
@@ -226,24 +214,22 @@ class DAQJobNatsReceiver(TakingJob):
                 reading.pass_by()
                 continue
             if found is None:
-                self._doubt(line, reading, number, now)
+                self._doubt(line, reading, number)
                 return
+            self._doubts.forget(reading.stream)
             self._take(reading.stream, found)
             reading.hurry()
 
-    def _doubt(self, line: ReaderLine, reading: StreamReading, number: int, now: float) -> None:
-        """The stream says that it does not have a message.
-
-        A leader that was just elected may not have caught up, and knows neither the message nor
-        where the stream really begins. So this must last before it is believed.
-        """
+    def _doubt(self, line: ReaderLine, reading: StreamReading, number: int) -> None:
+        """The stream says that it does not have a message."""
         facts = line.facts.get(reading.stream)
         if facts is None:
+            self._doubts.forget(reading.stream)
             return
-        doubt = self._doubts.get(reading.stream)
-        if doubt is None or doubt.number != number:
-            doubt = self._doubts[reading.stream] = _Doubt(number, now, facts.first)
-        doubt.first = min(doubt.first, facts.first)
-        doubt.not_before = now + _ASK_AGAIN_SECONDS
-        if now - doubt.since >= _DOUBT_SECONDS:
-            reading.give_up(doubt.first)
+        first = self._doubts.hear(
+            *(reading.stream, line, reading.created, number),
+            first=facts.first,
+            now=time.monotonic(),
+        )
+        if first is not None:
+            reading.give_up(first)

@@ -2,15 +2,19 @@
 
 How far a node has come it says itself. Servers know it too, of their consumers; but what is
 removed by that cannot be had again, and the node's own positions are what it goes on by.
+
+Whoever may publish there may leave anything, and servers keep it. So what is no word of ours is
+named and left out.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
-from enrgdaq.errors import TransportError
+from enrgdaq.errors import ServerAwayError, TransportError
 from enrgdaq.federation.jetstream import api, names
 from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.streams import ensure_stream, wanted_config
@@ -20,7 +24,11 @@ VERSION: Final = 1
 _LARGEST: Final = 1 << 20
 _MOST_NODES: Final = 1_000
 
-_NodeName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")]
+_NodeName = Annotated[str, Meta(pattern=names.NODE_PATTERN)]
+
+
+_named: set[str] = set()
+"""Subjects whose words were said to be left out: every new connection reads them again."""
 
 
 class Want(Struct, frozen=True, kw_only=True):
@@ -40,7 +48,14 @@ class HasRead(Struct, frozen=True, kw_only=True):
     number: Annotated[int, Meta(ge=0)]
 
 
-WordT = TypeVar("WordT", Want, HasRead)
+class _Versioned(Struct, frozen=True, kw_only=True):
+    """What words of all versions have."""
+
+    version: int
+    node: _NodeName
+
+
+WordT = TypeVar("WordT", Want, HasRead, _Versioned)
 
 
 def read_want(data: bytes, subject: str, prefix: str) -> Want:
@@ -65,28 +80,43 @@ def union(wants: Mapping[str, Want]) -> list[str]:
 
 
 async def wants_of_others(
-    connection: Connection, settings: FederationNatsConfig, own: str
+    connection: Connection, settings: FederationNatsConfig, own: str, log: logging.Logger
 ) -> dict[str, Want]:
-    """What all other nodes have said last, by node."""
+    """What all other nodes have said last, by node.
+
+    Raises :class:`ServerAwayError` while one of them speaks another version: what it takes is not
+    known, and must not be missed.
+    """
     await ensure_stream(connection, wanted_config(settings))
     prefix = settings.prefix
     found = {}
     for subject, data in await _last_words(connection, prefix, names.wanted_subjects(prefix)):
-        if subject != names.wanted_subject(prefix, own):
+        if subject == names.wanted_subject(prefix, own):
+            continue
+        try:
             want = read_want(data, subject, prefix)
-            found[want.node] = want
+        except TransportError as error:
+            _check_version(data, subject, prefix)
+            _name_once(subject, error, log)
+            continue
+        found[want.node] = want
     return found
 
 
 async def progress_of_others(
-    connection: Connection, settings: FederationNatsConfig, own: str
+    connection: Connection, settings: FederationNatsConfig, own: str, log: logging.Logger
 ) -> dict[str, HasRead]:
-    """How far all that take from this node have come, by node."""
+    """How far all that take from this node have come, by node; one left out has read nothing."""
     prefix = settings.prefix
-    subjects = names.read_subjects(prefix, own)
-    words = await _last_words(connection, prefix, subjects)
-    said = [read_progress(data, subject, prefix, own) for subject, data in words]
-    return {one.node: one for one in said}
+    found = {}
+    for subject, data in await _last_words(connection, prefix, names.read_subjects(prefix, own)):
+        try:
+            said = read_progress(data, subject, prefix, own)
+        except TransportError as error:
+            _name_once(subject, error, log)
+            continue
+        found[said.node] = said
+    return found
 
 
 async def say_want(connection: Connection, settings: FederationNatsConfig, want: Want) -> None:
@@ -128,6 +158,26 @@ async def _say(connection: Connection, subject: str, word: Struct) -> None:
     answer = api.decode(api.PubAck, message.data)
     if answer.error is not None:
         raise api.RefusedError(subject, answer.error)
+
+
+def _check_version(data: bytes, subject: str, prefix: str) -> None:
+    """Raise for a word of a node that speaks another version; what is none of ours may pass."""
+    try:
+        said = _decode(_Versioned, data, subject)
+    except TransportError:
+        return
+    if said.version != VERSION and subject == names.wanted_subject(prefix, said.node):
+        raise ServerAwayError(
+            f"node {said.node} says in version {said.version} what it takes, this one reads version"
+            f" {VERSION}: bring both to the same release of enrgdaq, or remove its word by: nats"
+            f" stream purge {names.wanted_stream(prefix)} --subject {subject}"
+        )
+
+
+def _name_once(subject: str, error: TransportError, log: logging.Logger) -> None:
+    if subject not in _named and len(_named) < _MOST_NODES:
+        _named.add(subject)
+        log.error("left out: %s", ascii(str(error)))
 
 
 def _decode(kind: type[WordT], data: bytes, subject: str) -> WordT:

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import nats
 import pytest
@@ -13,10 +15,11 @@ from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.login import Login
 from enrgdaq.federation.jetstream.messages import ID_HEADER, LAST_ID_HEADER, LAST_SEQUENCE_HEADER
 from enrgdaq.federation.jetstream.nats_line import NatsLine
+from enrgdaq.federation.jetstream.publishing import OutOfStepError, Published, Publisher
 from enrgdaq.federation.jetstream.reading import Arrived
 from enrgdaq.federation.jetstream.wants import VERSION, Want, say_want, wants_of_others
 from enrgdaq.models import FederationNatsConfig
-from tests.federation.jetstream.test_reading import HOME, RING, Near, held, near
+from tests.federation.jetstream.test_reading import HOME, LOG, RING, Near, held, near
 from tests.servers import NatsNames
 
 __all__ = ["near"]
@@ -33,7 +36,7 @@ class Sender:
         self.stream = names.data_stream(nats_names.prefix, NODE)
         self.stored: dict[str, int] = {}
         want = Want(version=VERSION, node="hub", topics=["x"], largest_bytes=1 << 30)
-        self.near.call(wants_of_others(self.near, self.settings, "hub"))
+        self.near.call(wants_of_others(self.near, self.settings, "hub", LOG))
         self.near.call(say_want(self.near, self.settings, want))
 
     def connect(self) -> Connection:
@@ -117,6 +120,23 @@ def test_the_server_takes_a_message_behind_its_own_predecessor_only(sender: Send
     assert refused.error is not None
     assert refused.error.err_code == api.WRONG_LAST_ID
     assert sender.intrude(3, **{LAST_SEQUENCE_HEADER: "2", LAST_ID_HEADER: "late 1"}).seq == 3
+
+
+@pytest.mark.parametrize(("number", "end"), [(0, 100), (7, 900)])
+def test_a_duplicate_counts_as_stored_only_with_its_number(number: int, end: int) -> None:
+    """A leader knows an id before it has stored the message, and may lose it until then."""
+    stored = {RING: 100}
+    connection: Any = SimpleNamespace(inbox="_INBOX.x", address="server", timeout=1.0)
+    connection.client = SimpleNamespace(publish=lambda *_, **__: "")
+    connection.call = lambda *_, **__: None
+    publisher = Publisher(connection, "x-data-spoke", 10, stored)
+    publisher.publish(Published("x", b"", "id", "", RING, 900), bool)
+    said = b'{"stream": "x-data-spoke", "seq": %d, "duplicate": true}' % number
+    answer: Any = SimpleNamespace(subject="_INBOX.x.ack.0", headers=None, data=said)
+    publisher._take(answer)
+    with pytest.raises(OutOfStepError):
+        publisher.finish(bool)
+    assert stored == {RING: end}
 
 
 def test_large_records_come_through_in_parts(sender: Sender, near: Near) -> None:

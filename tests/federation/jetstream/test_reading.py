@@ -14,8 +14,10 @@ from enrgdaq.federation.batching import Held, make_batch
 from enrgdaq.federation.jetstream.messages import parts, read_place, write_place
 from enrgdaq.federation.jetstream.reading import Arrived, StreamReading, Taken
 from enrgdaq.federation.positions import Positions
+from enrgdaq.federation.unpacking import HEADER_ROOM
 from enrgdaq.models import SupervisorInfo
-from enrgdaq.transport.ring import Record, RecordKind
+from enrgdaq.transport.ring import Record, RecordKind, RingFile, RingWriter
+from enrgdaq.transport.ring.file import RingIdentity
 
 RING = "0" * 31 + "1"
 HOME = Home(
@@ -243,6 +245,35 @@ def test_a_stream_of_the_same_name_begins_anew(near: Near) -> None:
     assert near.numbers == [0, 1, 2, 3]
 
 
+def test_messages_that_overlap_bring_each_record_once(near: Near) -> None:
+    """Two of them are taken before the first is in the mirror ring."""
+    stream = Stream()
+    stream.send([held(number) for number in range(4)])
+    stream._before = 0
+    stream.send([held(number) for number in range(6)])
+    near.begin(2)
+    for one in stream:
+        near.reading.take(one)
+    for taken in near.reading.ready:
+        near.write(taken)
+    assert near.numbers == list(range(6))
+    figures = near.reading.figures
+    assert (figures.messages, figures.repeated, figures.bytes) == (6, 4, 24)
+    assert not near.reading._unpacked
+
+
+def test_what_was_unpacked_and_not_written_comes_with_the_stream_that_is_made_anew(
+    near: Near,
+) -> None:
+    stream = Stream()
+    stream.send([held(0), held(1)])
+    near.begin(1)
+    near.reading.take(stream.messages[1])
+    near.begin(1, created="later")
+    near.take(stream.messages[1])
+    assert near.numbers == [0, 1]
+
+
 @pytest.mark.parametrize(("size", "megabytes"), [(20_000_000, 39), (1_000_000, 2)])
 def test_a_message_that_has_no_room_is_not_passed_by(near: Near, size: int, megabytes: int) -> None:
     stream = Stream()
@@ -256,6 +287,37 @@ def test_a_message_that_has_no_room_is_not_passed_by(near: Near, size: int, mega
         near.take(stream.messages[len(stream.messages)])
     assert near.numbers == []
     assert near.acknowledged == []
+
+
+def test_what_is_taken_fits_into_the_mirror_ring_to_the_byte(near: Near, tmp_path: Path) -> None:
+    identity = RingIdentity(
+        uuid="1" * 32,
+        producer="mirror",
+        supervisor_id="hub",
+        config_path="",
+        out_dir="",
+        capacity=1 << 20,
+        made_ns=0,
+        is_mirror=True,
+    )
+    ring = RingFile.create(tmp_path / "ring", identity)
+    ring.attach("test")
+    writer, half = RingWriter(ring), ring.capacity // 2
+    refused = 0
+    for size in range(half - 512, half, 16):
+        near.start(largest_bytes=half - HEADER_ROOM)
+        near.begin(1, created=str(size))
+        stream = Stream()
+        stream.send([held(size, size)], largest=1 << 20)
+        try:
+            near.reading.take(stream.messages[1])
+        except TransportError:
+            refused += 1
+            continue
+        (record,) = near.reading.ready[0].records
+        writer.check_size(len(record.header), len(record.payload))
+    assert 0 < refused < 32
+    ring.close()
 
 
 def test_nonsense_is_passed(near: Near, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ from enrgdaq.trials.chaos.nodes.members import MIRROR_MB, Link, Members
 from enrgdaq.trials.chaos.nodes.plan import HUB
 
 _SERVERS: Final = 3
+_STREAM_MB: Final = 16  # the smallest that a sender accepts: what was read is removed all the time
 
 
 class NatsMembers(Members):
@@ -59,6 +60,6 @@ class NatsMembers(Members):
             "replicas": _SERVERS,
             "send": send,
             "wait_for": [self.systems[taker].node.id for taker in takers],
-            "max_size_mb": 256,
+            "max_size_mb": _STREAM_MB,
         }
         return {"engine": "nats", "nats": settings}

@@ -157,7 +157,8 @@ class Node:
                 raise AssertionError(f"the supervisor ended:\n{said.decode()}\n{self.log()}")
             try:
                 return condition()
-            except ControlError:
+            except (ControlError, IndexError):
+                # Nobody answers yet, or a job that has just started has not reported yet.
                 return False
 
         try:

@@ -97,11 +97,7 @@ def test_nothing_is_lost_or_doubled_when_ends_servers_and_lines_fail(
         for node, job in ((hub, "mirror"), (spoke, "uplink")):
             node.kill_job(job)
             goes_on()
-        hub.wait(
-            lambda: (found := hub.snapshot().links) and found[0].leader,
-            what="the leader to be known",
-        )
-        name = hub.snapshot().links[0].leader
+        name = hub.wait(lambda: hub.snapshot().links[0].leader, what="the leader to be known")
         leader = next(server for server in cluster.servers if server.name == name)
         leader.kill()
         goes_on()

@@ -10,6 +10,7 @@ import pytest
 
 from enrgdaq.trials.chaos.plan import FORKSERVER, SUPERVISOR
 from enrgdaq.trials.chaos.processes import marked_with, open_all, open_process
+from tests.system.node import wait_until
 
 VARIABLE = "CHAOS_TEST_MARK"
 
@@ -49,5 +50,7 @@ def test_all_below_one_that_has_started_nothing(child: "subprocess.Popen[bytes]"
 
 
 def test_processes_are_found_by_their_environment(child: "subprocess.Popen[bytes]") -> None:
-    assert [p.pid for p in marked_with(VARIABLE, str(os.getpid()))] == [child.pid]
+    # A program that has just begun has no environment for a moment.
+    found = wait_until(lambda: marked_with(VARIABLE, str(os.getpid())), what="the environment")
+    assert [p.pid for p in found] == [child.pid]
     assert marked_with(VARIABLE, str(os.getpid()) + "0") == []

@@ -191,7 +191,7 @@ class Inbox:
         """Sleep until a bell rings, at most so long."""
         if self._has_read:
             # More is likely to come at once. A nap without a bell brings several records
-            # together, and spares producers most bells: under load a fifth of their time.
+            # together, and spares producers their bells.
             self._has_read = False
             time.sleep(_NAP_SECONDS)
             if self.is_behind():

@@ -143,7 +143,7 @@ class RingReader:
         """Say that the next record for this row is to be rung: its reader may sleep.
 
         Said before sleeping and not after each look: a reader that is awake comes back by
-        itself, and a bell costs its producer as much as half a small message.
+        itself, and a bell is a system call of its producer.
         """
         self._words[self._base + layout.READ] = self.position
 

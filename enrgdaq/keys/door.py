@@ -32,7 +32,8 @@ HANDSHAKE_MS: Final = 3_000
 _MOST_CONNECTIONS: Final = 1_024
 _BACKLOG: Final = 64
 _SHUT_SECONDS: Final = 3.0
-_HEARTBEAT_MS: Final = 5_000
+_IDLE_SECONDS: Final = 5
+_PROBES: Final = 3
 _SILENT_MS: Final = 20_000
 
 
@@ -181,8 +182,14 @@ def limit_socket(socket: "zmq.Socket[bytes]", largest_bytes: int) -> None:
     """
     socket.setsockopt(zmq.MAXMSGSIZE, largest_bytes)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _SILENT_MS)
+    # The kernel looks for peers that are gone without a word. Not libzmq's own heartbeats: with
+    # them 4.3.5 ends the process by an assertion (!_io_error) when a connection breaks whose
+    # queue of messages to be read is full.
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, _IDLE_SECONDS)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, _IDLE_SECONDS)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, _PROBES)
+    socket.setsockopt(zmq.TCP_MAXRT, _SILENT_MS)
     socket.setsockopt(zmq.IPV6, 1)
 
 

@@ -20,10 +20,7 @@ from enrgdaq.supervisor.logs import LogBook
 from enrgdaq.supervisor.loop import Loop
 from enrgdaq.supervisor.spokes import Publish, Spokes
 
-# Messages of each spoke; one comes a second, and many at once when a line was stalled. Far more
-# than that: libzmq 4.3.5 ends the process by an assertion when a connection breaks whose queue is
-# full.
-_NODES_WAITING: Final = 200
+_NODES_WAITING: Final = 20  # messages of each spoke; one comes a second
 _LOG = logging.getLogger(__name__)
 
 

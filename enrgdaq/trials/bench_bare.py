@@ -18,7 +18,7 @@ from enrgdaq.errors import EnrgdaqError
 from enrgdaq.trials.scratch import ScratchNode, tmpfs
 
 _SECONDS: Final = 1.5
-_SETTLE_SECONDS: Final = 0.5
+_SETTLE_SECONDS: Final = 0.2
 _NAP_SECONDS: Final = 0.0001
 _PAGE: Final = 4096
 _LINE: Final = 8  # words of a cache line
@@ -35,8 +35,12 @@ class _Shape(NamedTuple):
     consumers: int
 
     @property
+    def workers(self) -> list[str]:
+        return [f"p{n}" for n in range(self.producers)] + [f"c{n}" for n in range(self.consumers)]
+
+    @property
     def counters(self) -> int:
-        return self.producers * (1 + self.consumers)
+        return self.producers * (1 + self.consumers) + len(self.workers) + 1
 
     @property
     def counter_bytes(self) -> int:
@@ -50,7 +54,8 @@ class _Shape(NamedTuple):
 class _Shared:
     """Memory of all processes: counters ``written`` and ``read``, and payloads.
 
-    Each counter has a cache line of its own.
+    Each counter has a cache line of its own. ``begin`` is a time, monotonic ns, set once all
+    workers are ``ready``.
     """
 
     def __init__(self, path: Path, shape: _Shape) -> None:
@@ -58,8 +63,13 @@ class _Shared:
             mapping = mmap.mmap(file.fileno(), 0)
         counters = np.frombuffer(mapping, np.uint64, shape.counters * _LINE)[::_LINE]
         payloads = np.frombuffer(mapping, np.uint64, offset=shape.counter_bytes)
-        self.written: Words = counters[: shape.producers]
-        self.read: Words = counters[shape.producers :].reshape(shape.consumers, shape.producers)
+        self.begin: Words = counters[:1]
+        self.ready: Words = counters[1 : 1 + len(shape.workers)]
+        written_and_read = counters[1 + len(shape.workers) :]
+        self.written: Words = written_and_read[: shape.producers]
+        self.read: Words = written_and_read[shape.producers :].reshape(
+            shape.consumers, shape.producers
+        )
         self.payloads: Words = payloads.reshape(shape.producers, shape.slots, -1)
 
 
@@ -74,17 +84,22 @@ def bare_rate(payload_bytes: int, producers: int, consumers: int, ring_bytes: in
         path = scratch.folder / "m"
         with path.open("wb") as file:
             file.truncate(shape.size)
-        begin = time.monotonic() + _SETTLE_SECONDS
-        given = [str(path), str(begin), str(begin + _SECONDS), *map(str, shape)]
-        names = [f"p{n}" for n in range(producers)] + [f"c{n}" for n in range(consumers)]
-        _run_all([[sys.executable, "-m", _MODULE, name, *given] for name in names])
-        read = _Shared(path, shape).read
-        return float(read.sum()) / consumers * payload_bytes / _SECONDS / 1e9
+        shared = _Shared(path, shape)
+        given = [str(path), *map(str, shape)]
+        _run_all([[sys.executable, "-m", _MODULE, name, *given] for name in shape.workers], shared)
+        return float(shared.read.sum()) / consumers * payload_bytes / _SECONDS / 1e9
 
 
-def _run_all(commands: list[list[str]]) -> None:
+def _run_all(commands: list[list[str]], shared: _Shared) -> None:
+    """Run them, at work from one moment on."""
     workers = [subprocess.Popen(command, stdin=subprocess.DEVNULL) for command in commands]
+    give_up_at = time.monotonic() + _LONGEST_SECONDS
     try:
+        while not shared.ready.all() and time.monotonic() < give_up_at:
+            if any(worker.poll() is not None for worker in workers):
+                break
+            time.sleep(_NAP_SECONDS)
+        shared.begin[0] = time.monotonic_ns() + int(_SETTLE_SECONDS * 1e9)
         codes = [worker.wait(timeout=_LONGEST_SECONDS) for worker in workers]
     finally:
         for worker in workers:
@@ -94,11 +109,20 @@ def _run_all(commands: list[list[str]]) -> None:
         raise EnrgdaqError(f"processes without ENRGDAQ failed: exit codes {codes}")
 
 
-def _produce(shared: _Shared, number: int, begin: float, end: float) -> None:
+def _work_until(shared: _Shared, worker: int) -> float:
+    """Say that this worker is ready, wait for the beginning, and tell the end, monotonic s."""
+    shared.ready[worker] = 1
+    while not (begin := int(shared.begin[0]) / 1e9):
+        time.sleep(_NAP_SECONDS)
+    time.sleep(max(0.0, begin - time.monotonic()))
+    return begin + _SECONDS
+
+
+def _produce(shared: _Shared, number: int) -> None:
     ring = shared.payloads[number]
     ring.fill(1)  # the first touch of a page is no copy
     source = np.ones(ring.shape[1], np.uint64)
-    time.sleep(max(0.0, begin - time.monotonic()))
+    end = _work_until(shared, number)
     done = 0
     while time.monotonic() < end:
         if done - min(shared.read[:, number].tolist()) >= len(ring):
@@ -109,8 +133,8 @@ def _produce(shared: _Shared, number: int, begin: float, end: float) -> None:
         shared.written[number] = done
 
 
-def _consume(shared: _Shared, number: int, begin: float, end: float) -> None:
-    time.sleep(max(0.0, begin - time.monotonic()))
+def _consume(shared: _Shared, number: int) -> None:
+    end = _work_until(shared, len(shared.written) + number)
     done = [0] * len(shared.written)
     while time.monotonic() < end:
         is_idle = True
@@ -125,10 +149,10 @@ def _consume(shared: _Shared, number: int, begin: float, end: float) -> None:
             time.sleep(_NAP_SECONDS)
 
 
-def _main(name: str, path: str, begin: str, end: str, *shape: str) -> None:
+def _main(name: str, path: str, *shape: str) -> None:
     shared = _Shared(Path(path), _Shape(*map(int, shape)))
     work = _produce if name[0] == "p" else _consume
-    work(shared, int(name[1:]), float(begin), float(end))
+    work(shared, int(name[1:]))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import zmq
 
 from enrgdaq.errors import ConfigurationError
 from enrgdaq.keys import KeyFolder, door
@@ -124,3 +125,11 @@ def test_a_frame_too_large_ends_its_connection(tmp_path: Path) -> None:
         assert not ask(alice, bytes(1 << 17), seconds=0.3)
         assert server.read == []
         wait_until(lambda: ask(alice, seconds=0.2), what="alice to be back")
+
+
+def test_libzmq_sends_no_heartbeats() -> None:
+    # Its 4.3.5 ends the process when one is due on a broken connection whose queue is full.
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as found:
+        door.limit_socket(found, 1_000)
+        assert found.getsockopt(zmq.HEARTBEAT_IVL) == 0
+        assert found.getsockopt(zmq.TCP_KEEPALIVE) == 1

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from tests.keys.relay import Relay
@@ -14,10 +15,9 @@ Make = Callable[[str], Node]
 
 
 def rows_in(path: Path) -> "np.ndarray":
-    """The numbers of the rows in a file; none while it is not there."""
-    if not path.exists() or not path.stat().st_size:
-        return np.arange(0)
-    return pacsv.read_csv(path)["n"].to_numpy()
+    """The numbers of the rows in a file that may be growing; none while it is not there."""
+    whole = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
+    return pacsv.read_csv(pa.BufferReader(whole))["n"].to_numpy() if whole else np.arange(0)
 
 
 def file_of(hub: Node, spoke: Node) -> Path:

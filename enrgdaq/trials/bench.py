@@ -221,7 +221,7 @@ def _configure(
             {
                 "daq_job_type": "DAQJobBenchmarkReader",
                 "out_dir": str(folder),
-                "flush_size_mb": plan.ring_mb / 16,
+                "flush_size_mb": plan.ring_mb / 4,
                 "flush_interval_seconds": 0.05,  # the end is seen by so much too late
                 "result_file": str(node.out / f"{name}.json"),
             },

@@ -36,6 +36,7 @@ from enrgdaq.models import FederationNatsConfig
 _HOUSE_SECONDS: Final = 2.0
 _OPEN_SECONDS: Final = 20.0
 _RETRY_SECONDS: Final = 0.25
+_STEP_SECONDS: Final = 0.1
 _BATCH_OVERHEAD: Final = 256 << 10  # a batch's first frame, for many small records
 _MOST_BATCH_BYTES: Final = 4 << 20  # half of what a reader has room for besides a record
 _SESSION_LETTERS: Final = 8
@@ -114,7 +115,11 @@ class NatsLine:
         for _ in range(_MOST_STEPS):
             try:
                 self._send_rings(by_ring, give_up)
-            except OutOfStepError:
+            except OutOfStepError as error:
+                if give_up():
+                    raise ServerAwayError(f"{error}; slower than the data that comes in") from error
+                # What is being stored takes its time.
+                time.sleep(_STEP_SECONDS)
                 # As on a new line: first the stream's number, then what it has of each ring.
                 self._info = self._connection.call(self._look_at_stream())
                 self._before.clear()

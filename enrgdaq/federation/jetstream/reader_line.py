@@ -125,6 +125,10 @@ class ReaderLine:
         """Tell the server that these are taken; never waits."""
         self._connection.begin(self._reply(list(replies)))
 
+    def forget(self, stream: str) -> None:
+        """Let the server deliver again what it has delivered of a stream; never waits."""
+        self._connection.begin(self._forget(stream))
+
     def ask_for(self, stream: str, number: int) -> Arrived | None:
         """A message by its number; ``None`` when the stream does not have it.
 
@@ -240,6 +244,9 @@ class ReaderLine:
             for reply in replies:
                 self._unacknowledged.end(reply)
                 await self._connection.client.publish(reply, b"+ACK")
+
+    async def _forget(self, stream: str) -> None:
+        self._unacknowledged.begin(stream)
 
     async def _say_progress_to(self, sender: str, said: HasRead) -> None:
         with contextlib.suppress(Exception):

@@ -113,22 +113,32 @@ class StreamReading:
         self._last = last
         self.figures.lag = max(0, last - self.committed)
 
+    def counts_anew(self, arrived: Arrived) -> bool:
+        """Whether the stream gives a number again that this node has read: then start over.
+
+        A server that lost the end of a stream does that. What it had delivered before must not
+        be acknowledged any more: its number may be that of something new.
+        """
+        number, place = arrived.sequence, arrived.place
+        if (
+            number > self.committed
+            or place.part < place.parts
+            or self._positions.has(self.node, arrived.ring_uuid, place.end)
+        ):
+            return False
+        self._log.warning("stream %s counts anew from %d", self.stream, number)
+        self._key += "'"
+        self._start_over(number - 1)
+        return True
+
     def take(self, arrived: Arrived) -> None:
         """Take one message, and all that have waited for it.
 
         Raises :class:`TransportError` where this node has no room for what comes.
         """
-        number, place = arrived.sequence, arrived.place
+        number = arrived.sequence
         if arrived.is_again:
             self.figures.redelivered += 1
-        if (
-            number <= self.committed
-            and place.part == place.parts
-            and not self._positions.has(self.node, arrived.ring_uuid, place.end)
-        ):
-            self._log.warning("stream %s counts anew from %d", self.stream, number)
-            self._key += "'"
-            self._start_over(number - 1)
         if arrived.reply:
             self._replies[number] = arrived.reply
         if number >= self.next:

@@ -82,7 +82,7 @@ class DAQJobNatsReceiver(TakingJob):
                 self.sleep(_IDLE_SECONDS)
             else:
                 for stream, one in line.take(_IDLE_SECONDS):
-                    self._take(stream, one)
+                    self._take(line, stream, one)
                 line.paused = {one.stream for one in self._readings.values() if one.is_full}
             self._work(line)
             if time.monotonic() >= tend_due:
@@ -103,7 +103,7 @@ class DAQJobNatsReceiver(TakingJob):
         self._link.worked()
         return line
 
-    def _take(self, stream: str, one: Begun | Arrived) -> None:
+    def _take(self, line: ReaderLine, stream: str, one: Begun | Arrived) -> None:
         if isinstance(one, Begun):
             reading = self._readings.get(stream)
             if reading is None:
@@ -124,6 +124,8 @@ class DAQJobNatsReceiver(TakingJob):
         reading = self._readings.get(stream)
         if reading is None:
             raise AssertionError("a stream begins before its messages")
+        if reading.counts_anew(one):
+            line.forget(stream)
         try:
             reading.take(one)
             self._blocked.pop(stream, None)
@@ -217,7 +219,7 @@ class DAQJobNatsReceiver(TakingJob):
                 self._doubt(line, reading, number)
                 return
             self._doubts.forget(reading.stream)
-            self._take(reading.stream, found)
+            self._take(line, reading.stream, found)
             reading.hurry()
 
     def _doubt(self, line: ReaderLine, reading: StreamReading, number: int) -> None:

@@ -16,7 +16,7 @@ class Unacknowledged:
         self._places[reply] = place
 
     def begin(self, stream: str) -> None:
-        """A stream begins, maybe anew: what it delivered before may never be acknowledged."""
+        """A stream begins, maybe anew: what it delivered before is not acknowledged any more."""
         for place in [place for place in self._newest if place[0] == stream]:
             self._forget(place)
 

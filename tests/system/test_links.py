@@ -16,7 +16,7 @@ Make = Callable[[str], Node]
 
 def rows_in(path: Path) -> "np.ndarray":
     """The numbers of the rows in a file that may be growing; none while it is not there."""
-    whole = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
+    whole = b"".join(path.read_bytes().rpartition(b"\n")[:2]) if path.exists() else b""
     return pacsv.read_csv(pa.BufferReader(whole))["n"].to_numpy() if whole else np.arange(0)
 
 

@@ -67,6 +67,32 @@ def test_rows_go_both_ways_and_never_back(nodes: Make, tmp_path: Path) -> None:
         stop(one, two)
 
 
+def test_servers_remove_what_all_have_read_from_a_stream_of_interest(
+    nodes: Make, nats_names: NatsNames
+) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    urls, prefix, stream = [nats_names.url], nats_names.prefix, {"retention": "interest"}
+    nats_links.link(hub, urls, prefix, send=False, receive=True, nats=stream)
+    nats_links.link(spoke, urls, prefix, nats=stream)
+    hub.add("csv", links.CSV)
+    links.add_numbers(spoke, 60, per_second=20)
+    hub.start(wait_running=False)
+    spoke.start()
+    for rows, node, job in ((0, hub, "mirror"), (1_500, spoke, "uplink"), (3_000, hub, "mirror")):
+        spoke.wait(lambda: len(rows_in(file_of(hub, spoke))) > rows, what="rows to go on")  # noqa: B023
+        node.kill_job(job)
+    wait_rows(hub, spoke, 6_000)
+
+    def messages() -> int:
+        name = f"{prefix}-data-{spoke.id}"
+        info = asyncio.run(_on(nats_names.url, lambda js: js.stream_info(name)))
+        assert info.config.retention == "interest"
+        return int(info.state.messages)
+
+    hub.wait(lambda: not messages(), what="the stream to be empty")
+    stop(spoke, hub)
+
+
 def test_nothing_is_lost_or_doubled_when_ends_servers_and_lines_fail(
     nodes: Make, tmp_path: Path
 ) -> None:

@@ -103,7 +103,8 @@ class BenchResult(msgspec.Struct, kw_only=True):
     ratio: float
     """To the store's library used alone; without a store, to the copies."""
     bare_GB_per_s: float
-    """What as many processes reach that only copy and add up; 0 where that was not measured."""
+    """What as many processes reach that only copy and add up, before and after the measurement;
+    0 where that was not measured."""
 
 
 class _Producer(msgspec.Struct):
@@ -132,7 +133,7 @@ def measure(plan: BenchPlan, say: Callable[[str], None]) -> BenchResult:
 
     Raises :class:`EnrgdaqError` with the system's log when it does not come to its end.
     """
-    before = memcpy_rate(plan.payload_bytes)
+    memcpy_before, bare_before = memcpy_rate(plan.payload_bytes), _bare_rate(plan, say)
     with ScratchNode("bench") as node:
         output = None if plan.store == "memory" else OUTPUTS[plan.store](node.out, plan)
         library = 0.0
@@ -152,15 +153,19 @@ def measure(plan: BenchPlan, say: Callable[[str], None]) -> BenchResult:
             say(f"reading back {plan.store}")
             seen = [_seen_in(output, name, drained_at) for name in producers]
             library = (library + output.library_rate()) / 2
-    memcpy = (before + memcpy_rate(plan.payload_bytes)) / 2
+    memcpy = (memcpy_before + memcpy_rate(plan.payload_bytes)) / 2
     result = _evaluate(plan, sent, seen, waited, memcpy, library)
-    if plan.store == "memory" and plan.payload_bytes >= _LEAST_BARE_BYTES and not plan.rate:
-        say("the same copies and looks by processes alone")
-        ring_bytes = plan.ring_mb * _MEGABYTE
-        result.bare_GB_per_s = bare_rate(
-            plan.payload_bytes, plan.producers, plan.consumers, ring_bytes
-        )
+    result.bare_GB_per_s = (bare_before + _bare_rate(plan, say)) / 2
     return result
+
+
+def _bare_rate(plan: BenchPlan, say: Callable[[str], None]) -> float:
+    """GB/s of processes alone; 0 where that says nothing."""
+    if plan.store != "memory" or plan.payload_bytes < _LEAST_BARE_BYTES or plan.rate:
+        return 0.0
+    say("the same copies and looks by processes alone")
+    ring_bytes = plan.ring_mb * _MEGABYTE
+    return bare_rate(plan.payload_bytes, plan.producers, plan.consumers, ring_bytes)
 
 
 def memcpy_rate(payload_bytes: int) -> float:

@@ -2,9 +2,10 @@
 
 Real supervisors on this host. The spoke's producer sends as fast as the link lets it; the hub's
 reader looks at every word. The plain copy sends the same number of bytes a call over the same path,
-in the same run. Paths: loopback; a relay with a rate and a delay; and, for root, a host in a
-network namespace behind a line that also loses packets. With --spokes, what many slow spokes cost
-their hub.
+in the same run; libzmq alone, one socket to another, shows what keys cost without the rest of this
+system. Paths: loopback; a relay with a rate and a delay; and, for root, a host in a network
+namespace behind a line that also loses packets. With --spokes, what many slow spokes cost their
+hub.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import zmq
 
 from tests.conftest import own_node
 from tests.system import links, networks
@@ -76,7 +78,10 @@ def main() -> None:
     if options.spokes:
         measure_spokes(options.spokes, options.seconds)
         return
-    print(f"{'PATH':<10} {'PAYLOAD':>9} {'KEYS':>5} {'LINK MB/S':>10} {'TCP MB/S':>9} {'RATIO':>6}")
+    print(
+        f"{'PATH':<10} {'PAYLOAD':>9} {'KEYS':>5} {'LINK MB/S':>10} {'ZMQ MB/S':>9}"
+        f" {'TCP MB/S':>9} {'RATIO':>6}"
+    )
     for name, path in _paths(options).items():
         try:
             measure_path(name, path, options.payload_bytes, options.seconds)
@@ -90,9 +95,11 @@ def measure_path(name: str, path: Way, payloads: list[int], seconds: float) -> N
         plain = plain_rate(payload, seconds, path)
         for has_keys in (True, False):
             rate = link_rate(payload, seconds, path, has_keys=has_keys)
+            alone = zmq_rate(payload, seconds, path, has_keys=has_keys)
             print(
                 f"{name:<10} {payload:>9} {'CURVE' if has_keys else 'none':>5}"
-                f" {rate / 1e6:>10.1f} {plain / 1e6:>9.1f} {rate / plain:>6.2f}",
+                f" {rate / 1e6:>10.1f} {alone / 1e6:>9.1f} {plain / 1e6:>9.1f}"
+                f" {rate / plain:>6.2f}",
                 flush=True,
             )
 
@@ -188,6 +195,44 @@ line = socket.create_connection((sys.argv[1], int(sys.argv[2])))
 data = bytes(int(sys.argv[3]))
 while True:
     line.sendall(data)
+"""
+
+
+def zmq_rate(payload: int, seconds: float, path: Way, *, has_keys: bool) -> float:
+    """Bytes a second that libzmq carries, sender and receiver in two processes."""
+    with contextlib.ExitStack() as stack:
+        ends = stack.enter_context(path())
+        receiver = stack.enter_context(stack.enter_context(zmq.Context()).socket(zmq.PULL))
+        keys = []
+        if has_keys:
+            public, receiver.curve_secretkey = zmq.curve_keypair()
+            receiver.curve_server = True
+            keys = [key.decode() for key in (public, *zmq.curve_keypair())]
+        port = receiver.bind_to_random_port(f"tcp://{ends.address}")
+        entry = stack.enter_context(ends.entry(port))
+        command = [*ends.prefix, sys.executable, "-c", _ZMQ_SENDER, ends.address, str(entry)]
+        sender = subprocess.Popen([*command, str(payload), *keys])
+        stack.callback(sender.wait)
+        stack.callback(sender.kill)
+        until = time.monotonic() + _SETTLE_SECONDS
+        while time.monotonic() < until:
+            receiver.recv(copy=False)
+        total, began = 0, time.monotonic()
+        while time.monotonic() < began + seconds:
+            total += len(receiver.recv(copy=False))
+        return total / (time.monotonic() - began)
+
+
+_ZMQ_SENDER = """
+import sys, zmq
+address, port, size, *keys = sys.argv[1:]
+socket = zmq.Context().socket(zmq.PUSH)
+if keys:
+    socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = map(str.encode, keys)
+socket.connect(f"tcp://{address}:{port}")
+data = bytes(int(size))
+while True:
+    socket.send(data, copy=False)
 """
 
 

@@ -27,6 +27,7 @@ from enrgdaq.federation.jetstream.publishing import (
     OutOfStepError,
     Published,
     Publisher,
+    StreamFullError,
     full_text,
 )
 from enrgdaq.federation.jetstream.readers import Readers
@@ -41,6 +42,8 @@ _BATCH_OVERHEAD: Final = 256 << 10  # a batch's first frame, for many small reco
 _MOST_BATCH_BYTES: Final = 4 << 20  # half of what a reader has room for besides a record
 _SESSION_LETTERS: Final = 8
 _MOST_STEPS: Final = 200
+_FULL_SECONDS: Final = 3.0
+"""To wait for room before it is said: longer than it takes readers to tell how far they are."""
 
 
 class NatsLine:
@@ -116,10 +119,12 @@ class NatsLine:
             try:
                 self._send_rings(by_ring, give_up)
             except OutOfStepError as error:
-                if give_up():
-                    raise ServerAwayError(f"{error}; slower than the data that comes in") from error
                 # What is being stored takes its time.
                 time.sleep(_STEP_SECONDS)
+                if isinstance(error, StreamFullError):
+                    self._wait_for_room(error, give_up)
+                elif give_up():
+                    raise ServerAwayError(f"{error}; slower than the data that comes in") from error
                 # As on a new line: first the stream's number, then what it has of each ring.
                 self._info = self._connection.call(self._look_at_stream())
                 self._before.clear()
@@ -137,6 +142,13 @@ class NatsLine:
             known = self._before[ring_uuid]
             self._send_ring(ring_uuid, [r for r in records if r.record.end > known], give_up)
         self._publisher.finish(give_up)
+
+    def _wait_for_room(self, error: StreamFullError, give_up: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _FULL_SECONDS
+        while self._connection.call(self._obstacle()):
+            if time.monotonic() >= deadline or give_up():
+                raise ServerAwayError(str(error)) from error
+            time.sleep(_STEP_SECONDS)
 
     async def _look_at_stream(self) -> api.StreamInfo:
         return await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{self._config.name}")

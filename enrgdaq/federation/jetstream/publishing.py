@@ -34,6 +34,10 @@ class OutOfStepError(ServerAwayError):
     """The stream has come to another number than was counted here; nothing is under way now."""
 
 
+class StreamFullError(OutOfStepError):
+    """The stream takes no more before somebody makes room; nothing is under way now."""
+
+
 class Published(NamedTuple):
     """A message on its way. ``stored_end``: how far its ring is stored when it is."""
 
@@ -64,6 +68,7 @@ class Publisher:
         self._last_id = ""
         self._refused = ""
         self._is_out_of_step = False
+        self._is_full = False
         self._changed = threading.Condition()
         self._heard_at = 0.0
 
@@ -104,7 +109,7 @@ class Publisher:
     def step_to(self, last_sequence: int) -> None:
         """Go on from what the stream has come to, after :class:`OutOfStepError`."""
         self.last_sequence, self._last_id = last_sequence, ""
-        self._refused, self._is_out_of_step = "", False
+        self._refused, self._is_out_of_step, self._is_full = "", False, False
 
     def _wait_until(self, is_done: Callable[[], bool], give_up: Callable[[], bool]) -> None:
         address = self._connection.address
@@ -114,7 +119,8 @@ class Publisher:
                 if self._refused and not self._is_out_of_step:
                     raise ServerAwayError(f"{address}: {self._refused}")
                 if self._refused and self._answered == self._sent:
-                    raise OutOfStepError(f"{address}: {self._refused}")
+                    kind = StreamFullError if self._is_full else OutOfStepError
+                    raise kind(f"{address}: {self._refused}")
                 if not self._refused and is_done():
                     return
                 self._changed.wait(_LOOK_SECONDS)
@@ -158,6 +164,9 @@ class Publisher:
 
     def _refusal(self, error: api.ApiError) -> str:
         if error.err_code == api.STREAM_FULL:
+            # Those behind it may be refused for their numbers, or find room again.
+            self._is_full = self._is_full or not self._refused
+            self._is_out_of_step = self._is_out_of_step or self._is_full
             return full_text(self.stream)
         if error.err_code in (api.WRONG_LAST_SEQUENCE, api.WRONG_LAST_ID):
             self._is_out_of_step = self._is_out_of_step or not self._refused

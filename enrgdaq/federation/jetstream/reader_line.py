@@ -58,11 +58,12 @@ class Begun(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a stream says of itself: its leader, and its first and last message."""
+    """What a stream says of itself: its leader, its first and last message, how full it is."""
 
     leader: str
     first: int
     last: int
+    is_half_full: bool
 
 
 class ReaderLine:
@@ -298,7 +299,9 @@ class _Pull:
 
 
 def _facts(info: api.StreamInfo) -> Facts:
-    return Facts(leader_of(info), info.state.first_seq, info.state.last_seq)
+    state = info.state
+    is_half_full = 0 < info.config.max_bytes <= 2 * state.bytes
+    return Facts(leader_of(info), state.first_seq, state.last_seq, is_half_full)
 
 
 def _arrived(

@@ -166,8 +166,9 @@ class DAQJobNatsReceiver(TakingJob):
                 figures.state = "up" if state == "up" else "away"
                 figures.since = dt.datetime.now(dt.UTC)
             if line is not None and state == "up":
-                figures.leader, _, last = line.facts[reading.stream]
-                reading.look_at(last)
+                facts = line.facts[reading.stream]
+                figures.leader = facts.leader
+                reading.look_at(facts.last)
             figures.round_trip_ms = line.round_trip_ms if line is not None else None
         self.process.links = [reading.figures for reading in self._readings.values()]
         if line is None:
@@ -194,13 +195,19 @@ class DAQJobNatsReceiver(TakingJob):
             self._said = line, want
 
     def _say_progress(self, line: ReaderLine, reading: StreamReading) -> None:
-        """Say how far this node has come, now and then, so that its sender can make room."""
+        """Say how far this node has come, so that its sender can make room.
+
+        Now and then only, since servers keep and replicate it; often when the stream fills up.
+        """
         word = HasRead(node=self.supervisor_id, created=reading.created, number=reading.committed)
         said = self._progress.get(reading.stream)
         now = time.monotonic()
         if said is None or (said[:2] != (line, word) and now >= said[2]):
             line.say_progress(reading.node, word)
-            self._progress[reading.stream] = line, word, now + _PROGRESS_SECONDS
+            facts = line.facts.get(reading.stream)
+            is_urgent = facts is not None and facts.is_half_full
+            pause = _TEND_SECONDS if is_urgent else _PROGRESS_SECONDS
+            self._progress[reading.stream] = line, word, now + pause
 
     def _look_for_missing(self, line: ReaderLine, reading: StreamReading) -> None:
         """Ask the stream for what is not delivered."""

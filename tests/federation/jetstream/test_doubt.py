@@ -83,7 +83,7 @@ def test_a_receiver_gives_up_only_what_one_line_denied_all_the_time(
         job._doubt(line, near.reading, 2)
         return near.reading.next
 
-    one, two = (SimpleNamespace(facts={"x-data-spoke": Facts("", 3, 3)}) for _ in range(2))
+    one, two = (SimpleNamespace(facts={"x-data-spoke": Facts("", 3, 3, False)}) for _ in range(2))
     assert [deny(one, 0), deny(two, 35)] == [2, 2]
     for now in range(40, 65, 5):
         assert deny(two, now) == 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -9,15 +10,23 @@ from typing import Any
 import nats
 import pytest
 
+from enrgdaq.errors import ServerAwayError
 from enrgdaq.federation.batching import Held
-from enrgdaq.federation.jetstream import api, names
+from enrgdaq.federation.jetstream import api, names, nats_line
 from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.login import Login
 from enrgdaq.federation.jetstream.messages import ID_HEADER, LAST_ID_HEADER, LAST_SEQUENCE_HEADER
 from enrgdaq.federation.jetstream.nats_line import NatsLine
 from enrgdaq.federation.jetstream.publishing import OutOfStepError, Published, Publisher
 from enrgdaq.federation.jetstream.reading import Arrived
-from enrgdaq.federation.jetstream.wants import VERSION, Want, say_want, wants_of_others
+from enrgdaq.federation.jetstream.wants import (
+    VERSION,
+    HasRead,
+    Want,
+    say_progress,
+    say_want,
+    wants_of_others,
+)
 from enrgdaq.models import FederationNatsConfig
 from tests.federation.jetstream.test_reading import HOME, LOG, RING, Near, held, near
 from tests.servers import NatsNames
@@ -137,6 +146,27 @@ def test_a_duplicate_counts_as_stored_only_with_its_number(number: int, end: int
     with pytest.raises(OutOfStepError):
         publisher.finish(bool)
     assert stored == {RING: end}
+
+
+def test_a_line_waits_for_room_and_then_goes_on(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender.settings.max_size_mb = 16
+    line = sender.line()
+    records = [held(number, 1_000_000) for number in range(30)]
+    sender.send(line, *records[:12])
+    info = sender.near.call(sender.near.ask(api.StreamInfo, f"STREAM.INFO.{sender.stream}"))
+    said = HasRead(node="hub", created=info.created, number=info.state.last_seq)
+    word = say_progress(sender.near, sender.settings, NODE, said)
+    reader = threading.Timer(0.5, sender.near.call, (word,))
+    reader.start()
+    sender.send(line, *records[12:24])
+    reader.join()
+    assert sender.stored[RING] == records[23].record.end
+    monkeypatch.setattr(nats_line, "_FULL_SECONDS", 0.3)
+    with pytest.raises(ServerAwayError, match="is full"):
+        sender.send(line, *records[24:])
+    line.close()
 
 
 def test_large_records_come_through_in_parts(sender: Sender, near: Near) -> None:

@@ -66,7 +66,7 @@ def run_nodes_trial(asked: NodesPlan, say: Callable[[str], None]) -> Report:
         except EnrgdaqError as error:
             deeds.complaints.append(str(error))
         try:
-            _come_to_rest(disturber, say)
+            _come_to_rest(disturber, _REST_SECONDS + asked.longest_seconds, say)
         except EnrgdaqError as error:
             deeds.complaints.append(f"what follows is of nodes that did not end: {error}")
         say("counting rows")
@@ -103,16 +103,16 @@ def _disturb(asked: NodesPlan, disturber: NodesDisturber, say: Callable[[str], N
         disturber.carry_out(step)
 
 
-def _come_to_rest(disturber: NodesDisturber, say: Callable[[str], None]) -> None:
+def _come_to_rest(disturber: NodesDisturber, seconds: float, say: Callable[[str], None]) -> None:
     """Let producers end and everything arrive, then stop in order: spokes first."""
     members, deeds = disturber.members, disturber.deeds
     members.hub.ask_to_finish()
     disturber.start_all()
     say("waiting for everything to arrive and to be written")
     courses = _in_order_of_travel(disturber)
-    if not _all_rest(disturber, courses):
+    if not _all_rest(disturber, courses, seconds):
         waiting = ", ".join(sorted({c.name for c in courses if not _is_at_rest(c)}))
-        deeds.complaints.append(f"not at rest {_REST_SECONDS:g} s after the end: {waiting}")
+        deeds.complaints.append(f"not at rest {seconds:g} s after the end: {waiting}")
     for course in disturber.courses.values():
         if course.name != HUB:
             _stop(course)
@@ -122,12 +122,12 @@ def _come_to_rest(disturber: NodesDisturber, say: Callable[[str], None]) -> None
     disturber.wait_for(lambda: not any(s.orphans() for s in systems), _DYING_SECONDS)
 
 
-def _all_rest(disturber: NodesDisturber, courses: list[NodeCourse]) -> bool:
+def _all_rest(disturber: NodesDisturber, courses: list[NodeCourse], seconds: float) -> bool:
     """Wait until nothing is under way; where servers carry it, until that has lasted."""
-    deadline = time.monotonic() + _REST_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
-        seconds = deadline - time.monotonic()
-        if not disturber.wait_for(lambda: all(map(_is_at_rest, courses)), seconds):
+        left = deadline - time.monotonic()
+        if not disturber.wait_for(lambda: all(map(_is_at_rest, courses)), left):
             return False
         if not disturber.members.servers:
             return True

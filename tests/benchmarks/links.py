@@ -151,9 +151,9 @@ def measure_spokes(count: int, seconds: float) -> None:
             what="all spokes",
         )
         family = hub.family()
-        before, began = _cpu(family), time.monotonic()
+        before, began = cpu_seconds(family), time.monotonic()
         time.sleep(seconds)
-        share = (_cpu(family) - before) / (time.monotonic() - began)
+        share = (cpu_seconds(family) - before) / (time.monotonic() - began)
         shared = sum(process.memory_full_info().pss for process in family)
         rows = sum(job.rate_in for job in hub.snapshot().jobs)
         print(
@@ -282,7 +282,8 @@ def _bytes(hub: Node) -> int:
     return sum(link.bytes for link in hub.snapshot().links)
 
 
-def _cpu(family: list[psutil.Process]) -> float:
+def cpu_seconds(family: list[psutil.Process]) -> float:
+    """Processor time of these processes, s."""
     return sum(sum(process.cpu_times()[:2]) for process in family)
 
 

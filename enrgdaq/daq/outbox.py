@@ -303,7 +303,9 @@ class Outbox:
                 space = self._writer.reserve(header_length, payload_length)
                 if space is not None:
                     return space
-                if self._stopping.wait(delay):
+                # Not Event.wait(), which costs as much as several looks.
+                time.sleep(delay)
+                if self._stopping.is_set():
                     raise DAQJobStopError("stopped while it waited for room in its ring")
                 for watchdog in self._watchdogs:
                     watchdog.reset()

@@ -115,10 +115,12 @@ class NatsLine:
         by_ring: dict[str, list[Held]] = {}
         for one in held:
             by_ring.setdefault(one.home.ring_uuid, []).append(one)
+        last: OutOfStepError | None = None
         for _ in range(_MOST_STEPS):
             try:
                 self._send_rings(by_ring, give_up)
             except OutOfStepError as error:
+                last = error
                 # What is being stored takes its time.
                 time.sleep(_STEP_SECONDS)
                 if isinstance(error, StreamFullError):
@@ -133,7 +135,10 @@ class NatsLine:
                 self._publisher.step_to(self._info.state.last_seq)
             else:
                 return
-        raise ServerAwayError(f"stream {self._config.name}: somebody else writes there too")
+        raise ServerAwayError(
+            f"{last}, {_MOST_STEPS} times: somebody else writes there too, or its servers do not"
+            f" agree on its end; then restart the one that leads it, {leader_of(self._info)}"
+        )
 
     def _send_rings(self, by_ring: dict[str, list[Held]], give_up: Callable[[], bool]) -> None:
         for ring_uuid, records in by_ring.items():

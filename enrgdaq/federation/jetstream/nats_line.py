@@ -73,6 +73,7 @@ class NatsLine:
         self._log = log
         self._config = data_config(settings, node)
         self._session = uuid.uuid4().hex
+        self._is_again = False
         self._numbers = itertools.count()
         self._before: dict[str, int] = {}
         self._doubted: set[str] = set()
@@ -132,8 +133,10 @@ class NatsLine:
                 self._before.clear()
                 # Parts that are stored already are to be stored again, with the rest behind them.
                 self._session = uuid.uuid4().hex
+                self._is_again = True
                 self._publisher.step_to(self._info.state.last_seq)
             else:
+                self._is_again = False
                 return
         raise ServerAwayError(
             f"{last}, {_MOST_STEPS} times: somebody else writes there too, or its servers do not"
@@ -199,9 +202,11 @@ class NatsLine:
     def _message_id(self, ring_uuid: str, part: Part) -> str:
         place = part.place
         found = f"{ring_uuid}:{place.before}-{place.end}"
-        if place.parts == 1:
+        if place.parts == 1 and not self._is_again:
             return found
-        # A batch that was left half sent is sent again from its first part on.
+        # A batch that was left half sent is sent again from its first part on. And a leader that
+        # has lost a message before it was stored still knows its id, for the duplicate window:
+        # under the same one it would be refused for so long.
         return f"{found}:{self._session[:_SESSION_LETTERS]}:{place.part}"
 
     async def _open(self, patience_seconds: float) -> Publisher:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,6 +116,26 @@ def test_what_is_stored_is_not_sent_again_by_the_next_line(sender: Sender) -> No
     line = sender.line()
     sender.send(line, held(0), held(1), held(2))
     line.close()
+    assert sender.numbers() == [1, 2]
+
+
+def test_what_is_sent_again_has_another_id(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leader remembers the id of a message that it has lost, and refuses it for two minutes."""
+    line, ids = sender.line(), []
+    publish = line._publisher.publish
+
+    def lose_the_first(message: Published, give_up: Callable[[], bool]) -> None:
+        ids.append(message.message_id)
+        if len(ids) == 1:
+            raise OutOfStepError("is storing it")
+        publish(message, give_up)
+
+    monkeypatch.setattr(line._publisher, "publish", lose_the_first)
+    sender.send(line, held(0))
+    sender.send(line, held(1))
+    line.close()
+    assert (ids[0], ids[2]) == (f"{RING}:0-64", f"{RING}:64-128")
+    assert ids[1].startswith(f"{ids[0]}:")
     assert sender.numbers() == [1, 2]
 
 

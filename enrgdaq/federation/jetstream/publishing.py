@@ -66,9 +66,8 @@ class Publisher:
         self._stored = stored
         self._expected: dict[int, tuple[int, str, int]] = {}
         self._last_id = ""
-        self._refused = ""
-        self._is_out_of_step = False
-        self._is_full = False
+        self._refused: ServerAwayError | None = None
+        """Why the first message was refused that was: those behind it tell nothing new."""
         self._changed = threading.Condition()
         self._heard_at = 0.0
 
@@ -109,20 +108,18 @@ class Publisher:
     def step_to(self, last_sequence: int) -> None:
         """Go on from what the stream has come to, after :class:`OutOfStepError`."""
         self.last_sequence, self._last_id = last_sequence, ""
-        self._refused, self._is_out_of_step, self._is_full = "", False, False
+        self._refused = None
 
     def _wait_until(self, is_done: Callable[[], bool], give_up: Callable[[], bool]) -> None:
         address = self._connection.address
         self._heard_at = time.monotonic()
         with self._changed:
             while True:
-                if self._refused and not self._is_out_of_step:
-                    raise ServerAwayError(f"{address}: {self._refused}")
-                if self._refused and self._answered == self._sent:
-                    kind = StreamFullError if self._is_full else OutOfStepError
-                    raise kind(f"{address}: {self._refused}")
-                if not self._refused and is_done():
-                    return
+                if self._refused is None:
+                    if is_done():
+                        return
+                elif not isinstance(self._refused, OutOfStepError) or self._answered == self._sent:
+                    raise self._refused
                 self._changed.wait(_LOOK_SECONDS)
                 silent = time.monotonic() - self._heard_at
                 if silent > self._connection.timeout:
@@ -136,42 +133,40 @@ class Publisher:
         with self._changed:
             self._answered += 1
             self._heard_at = time.monotonic()
-            reason = self._reason(message)
-            self._refused = self._refused or reason
+            refusal = self._refusal(message)
+            self._refused = self._refused or refusal
             self._changed.notify_all()
 
-    def _reason(self, message: "Msg") -> str:
-        """Why what follows cannot be sent as it is; empty when the message was stored."""
+    def _refusal(self, message: "Msg") -> ServerAwayError | None:
+        """Why what follows cannot be sent as it is; ``None`` when the message was stored."""
+        address, stream = self._connection.address, self.stream
         if is_unserved(message):
-            return f"nobody stores messages of stream {self.stream} now"
+            return ServerAwayError(f"{address}: nobody stores messages of stream {stream} now")
         try:
             answer = api.decode(api.PubAck, message.data)
             number = int(message.subject.rpartition(".")[2])
         except (TransportError, ValueError) as error:
-            return str(error)
+            return ServerAwayError(f"{address}: {error}")
         sequence, ring_uuid, end = self._expected.pop(number, (0, "", 0))
         if answer.error is not None:
-            return self._refusal(answer.error)
+            return self._refusal_for(answer.error)
         # A number of 0: its leader has seen the message, and may still lose it.
         is_stored = answer.seq == sequence or (answer.duplicate and answer.seq > 0)
         if is_stored:
             self._stored[ring_uuid] = max(end, self._stored.get(ring_uuid, 0))
         if answer.seq != sequence:
             # It came by an earlier line; what follows counts from another number.
-            self._is_out_of_step = self._is_out_of_step or not self._refused
-            return f"stream {self.stream} {'has it already' if is_stored else 'is storing it'}"
-        return ""
+            how = "has it already" if is_stored else "is storing it"
+            return OutOfStepError(f"{address}: stream {stream} {how}")
+        return None
 
-    def _refusal(self, error: api.ApiError) -> str:
+    def _refusal_for(self, error: api.ApiError) -> ServerAwayError:
+        address, stream = self._connection.address, self.stream
         if error.err_code == api.STREAM_FULL:
-            # Those behind it may be refused for their numbers, or find room again.
-            self._is_full = self._is_full or not self._refused
-            self._is_out_of_step = self._is_out_of_step or self._is_full
-            return full_text(self.stream)
+            return StreamFullError(f"{address}: {full_text(stream)}")
         if error.err_code in (api.WRONG_LAST_SEQUENCE, api.WRONG_LAST_ID):
-            self._is_out_of_step = self._is_out_of_step or not self._refused
-            return f"stream {self.stream} has more than this line has sent"
-        return f"stream {self.stream}: {error.description}"
+            return OutOfStepError(f"{address}: stream {stream} has more than this line has sent")
+        return ServerAwayError(f"{address}: stream {stream}: {error.description}")
 
 
 def full_text(stream: str) -> str:

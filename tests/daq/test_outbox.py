@@ -26,8 +26,9 @@ from enrgdaq.daq.store.models import (
 )
 from enrgdaq.errors import CodecError, TransportError
 from enrgdaq.models import SupervisorInfo
-from enrgdaq.transport.ring import RecordKind, RingFile, RingIdentity
+from enrgdaq.transport.ring import RecordKind
 from enrgdaq.transport.routes import Consumer, Routes, save_routes
+from tests.transport.rings import make_ring
 
 STORE = DAQJobStoreConfig(memory=DAQJobStoreConfigMemory())
 CAPACITY = 1 << 20
@@ -37,16 +38,7 @@ class Pair:
     """A producer's outbox and the inbox of the one consumer of its ring."""
 
     def __init__(self, folder: Path) -> None:
-        identity = RingIdentity(
-            uuid="0" * 32,
-            producer="source",
-            supervisor_id="test",
-            config_path="",
-            out_dir="",
-            capacity=CAPACITY,
-            made_ns=0,
-        )
-        ring = RingFile.create(folder / "ring", identity)
+        ring = make_ring(folder / "ring", CAPACITY)
         ring.attach("memory")
         bell = folder / "bell"
         topics = ("store.DAQJobStoreMemory",)

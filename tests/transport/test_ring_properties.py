@@ -14,12 +14,12 @@ from enrgdaq.transport.ring import (
     Policy,
     RecordKind,
     RingFile,
-    RingIdentity,
     RingReader,
     RingWriter,
     RowState,
     layout,
 )
+from tests.transport.rings import make_ring
 
 CAPACITY = layout.PAGE  # small, so that wraps are frequent
 CONSUMERS = ("csv", "raw", "monitor", "late")
@@ -75,17 +75,8 @@ class RingMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        identity = RingIdentity(
-            uuid="0" * 32,
-            producer="source",
-            supervisor_id="test",
-            config_path="",
-            out_dir="",
-            capacity=CAPACITY,
-            made_ns=0,
-        )
         self.path = Path(self.folder.name) / "ring"
-        self.ring = RingFile.create(self.path, identity)
+        self.ring = make_ring(self.path, CAPACITY)
         self.fuse = Fuse()
         self.rows: dict[str, int] = {}
         self.readers: dict[str, RingReader] = {}

@@ -16,8 +16,8 @@ from enrgdaq.federation.jetstream.reading import Arrived, StreamReading, Taken
 from enrgdaq.federation.positions import Positions
 from enrgdaq.federation.unpacking import HEADER_ROOM
 from enrgdaq.models import SupervisorInfo
-from enrgdaq.transport.ring import Record, RecordKind, RingFile, RingWriter
-from enrgdaq.transport.ring.file import RingIdentity
+from enrgdaq.transport.ring import Record, RecordKind, RingWriter
+from tests.transport.rings import make_ring
 
 RING = "0" * 31 + "1"
 HOME = Home(
@@ -311,17 +311,7 @@ def test_a_message_that_has_no_room_is_not_passed_by(near: Near, size: int, mega
 
 
 def test_what_is_taken_fits_into_the_mirror_ring_to_the_byte(near: Near, tmp_path: Path) -> None:
-    identity = RingIdentity(
-        uuid="1" * 32,
-        producer="mirror",
-        supervisor_id="hub",
-        config_path="",
-        out_dir="",
-        capacity=1 << 20,
-        made_ns=0,
-        is_mirror=True,
-    )
-    ring = RingFile.create(tmp_path / "ring", identity)
+    ring = make_ring(tmp_path / "ring", 1 << 20, is_mirror=True)
     ring.attach("test")
     writer, half = RingWriter(ring), ring.capacity // 2
     refused = 0

@@ -2,9 +2,12 @@
 
 import enum
 import logging
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
+
+NODE_PATTERN: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
+"""What nodes, and so their keys, may be called."""
 
 
 class LogVerbosity(enum.StrEnum):
@@ -26,7 +29,7 @@ class SupervisorInfo(Struct, kw_only=True, forbid_unknown_fields=True):
     supervisor_id: Annotated[
         str,
         Meta(
-            pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z",
+            pattern=NODE_PATTERN,
             description="name of this node; letters, digits, dot, dash, underscore",
         ),
     ]
@@ -73,7 +76,7 @@ class FederationNatsConfig(Struct, kw_only=True, forbid_unknown_fields=True):
         bool, Meta(description="send what other nodes take; receive in [federation] is to take")
     ] = True
     wait_for: Annotated[
-        list[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")]],
+        list[Annotated[str, Meta(pattern=NODE_PATTERN)]],
         Meta(
             description="nodes that must have said once what they take before anything is sent;"
             " until then all that is for stores is kept"
@@ -164,7 +167,7 @@ class SupervisorFederationConfig(Struct, kw_only=True, forbid_unknown_fields=Tru
         bool, Meta(description="no keys: whoever reaches the ports sends data and reads it")
     ] = False
     send_to: Annotated[
-        list[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")]],
+        list[Annotated[str, Meta(pattern=NODE_PATTERN)]],
         Meta(
             description="hub: spokes that are sent what their jobs take of the hub and of other"
             " spokes; while one is away, all that is kept for it"

@@ -15,12 +15,12 @@ import zmq
 from msgspec import Meta, Struct
 
 from enrgdaq.errors import ConfigurationError
+from enrgdaq.models import NODE_PATTERN
 
 Role = Literal["node", "observer", "operator"]
 ROLES: Final[tuple[Role, ...]] = ("node", "observer", "operator")
 
-NAME_PATTERN: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
-KeyName = Annotated[str, Meta(pattern=NAME_PATTERN)]
+KeyName = Annotated[str, Meta(pattern=NODE_PATTERN)]
 Z85Key = Annotated[str, Meta(pattern=r"\A[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}\Z")]
 _LARGEST: Final = 4096  # bytes
 

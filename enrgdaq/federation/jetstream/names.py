@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-NODE_PATTERN: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
-"""What nodes may be called."""
+from enrgdaq.models import NODE_PATTERN
+
 _DOT: Final = "~"
 """Stands for the dot of a node's name, which means something else to the server."""
 

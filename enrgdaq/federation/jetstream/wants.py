@@ -18,13 +18,13 @@ from enrgdaq.errors import ServerAwayError, TransportError
 from enrgdaq.federation.jetstream import api, names
 from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.streams import ensure_stream, wanted_config
-from enrgdaq.models import FederationNatsConfig
+from enrgdaq.models import NODE_PATTERN, FederationNatsConfig
 
 VERSION: Final = 1
 _LARGEST: Final = 1 << 20
 _MOST_NODES: Final = 1_000
 
-_NodeName = Annotated[str, Meta(pattern=names.NODE_PATTERN)]
+_NodeName = Annotated[str, Meta(pattern=NODE_PATTERN)]
 
 
 _named: set[str] = set()

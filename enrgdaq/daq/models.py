@@ -204,7 +204,9 @@ class LinkFigures(Struct):
     lag: int = 0
     """... messages in it that this node, or the slowest one that takes, has not taken, ..."""
     redelivered: int = 0
-    """... and messages that the server delivered again."""
+    """... messages that the server delivered again, ..."""
+    unread_bytes: int = 0
+    """... and what this node keeps until all that take have it."""
 
 
 class DAQJobMessageStatsReport(DAQJobMessage, kw_only=True):

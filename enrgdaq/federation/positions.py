@@ -44,6 +44,13 @@ class Positions:
         """The end of the last record taken; 0 when there was none."""
         return self._ends.get(node, {}).get(ring_uuid, 0)
 
+    def newest_rings(self, node: str, most: int) -> dict[str, int]:
+        """Where the rings end from which something was taken last, so many at most."""
+        ends = self._ends.get(node, {})
+        # Streams, which also have their places here, are no rings.
+        rings = [ring_uuid for ring_uuid in ends if " " not in ring_uuid]
+        return {ring_uuid: ends[ring_uuid] for ring_uuid in rings[-most:]}
+
     def note(self, node: str, ring_uuid: str, end: int) -> None:
         """A record is in the mirror ring now."""
         ends = self._ends.setdefault(node, {})

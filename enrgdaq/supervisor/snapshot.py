@@ -109,7 +109,9 @@ class Reporter:
                         rate_messages=rates.messages_in,
                         rate_bytes=rates.bytes_in,
                         backlog_bytes=(
-                            status.queued_bytes + status.spool_bytes if link.is_sender else 0
+                            status.queued_bytes + status.spool_bytes + link.unread_bytes
+                            if link.is_sender
+                            else 0
                         ),
                         repeated=link.repeated,
                         stream=link.stream,

@@ -160,6 +160,32 @@ def test_a_full_stream_takes_no_more_and_loses_nothing(nodes: Make, tmp_path: Pa
         stop(spoke, hub)
 
 
+def test_what_servers_lose_before_it_is_read_is_sent_again(
+    nodes: Make, nats_names: NatsNames
+) -> None:
+    hub, spoke = nodes("hub"), nodes("spoke")
+    urls, prefix = [nats_names.url], nats_names.prefix
+    nats_links.link(hub, urls, prefix, send=False, receive=True)
+    nats_links.link(spoke, urls, prefix)
+    hub.add("csv", links.CSV)
+    links.add_numbers(spoke, 60, per_second=20)
+    hub.start()
+    spoke.start()
+    hub.wait(lambda: len(rows_in(file_of(hub, spoke))) > 1_000, what="rows to go on")
+    assert hub.stop() == 0
+    stream = f"{prefix}-data-{spoke.id}"
+    for rows in (3_000, 6_000):
+        spoke.wait(
+            lambda: spoke.job("numbered").messages_out >= rows // 100,  # noqa: B023
+            what="rows to be sent",
+        )
+        assert asyncio.run(_on(urls[0], lambda js: js.delete_stream(stream)))
+    hub.start()
+    wait_rows(hub, spoke, 6_000)
+    spoke.wait(lambda: not list(spoke.out.rglob("*.unread")), what="nothing to be kept")
+    stop(spoke, hub)
+
+
 def test_a_stream_that_is_another_is_named_and_left_alone(
     nodes: Make, nats_names: NatsNames
 ) -> None:

@@ -73,15 +73,18 @@ class Part(NamedTuple):
     data: bytes
 
 
-def parts(batch: SentBatch, before: int, largest: int) -> Iterator[Part]:
-    """Cut a batch of one ring into messages; ``largest``: bytes of one."""
+def whole(batch: SentBatch) -> bytes:
+    """A batch as one piece of bytes, from which its messages are cut."""
     head = wire.encode(batch.head)
-    whole = b"".join((len(head).to_bytes(_LENGTH_BYTES, "little"), head, batch.body))
-    count = max(1, math.ceil(len(whole) / largest))
-    end = batch.head.records[-1].end
+    return b"".join((len(head).to_bytes(_LENGTH_BYTES, "little"), head, batch.body))
+
+
+def parts(data: bytes, before: int, end: int, largest: int) -> Iterator[Part]:
+    """Cut a whole batch of one ring into messages; ``largest``: bytes of one."""
+    count = max(1, math.ceil(len(data) / largest))
     for number in range(count):
-        data = whole if count == 1 else whole[number * largest : (number + 1) * largest]
-        yield Part(Place(before, end, number + 1, count, len(whole)), data)
+        piece = data if count == 1 else data[number * largest : (number + 1) * largest]
+        yield Part(Place(before, end, number + 1, count, len(data)), piece)
 
 
 def join(pieces: list[bytes]) -> tuple[wire.Batch, memoryview]:

@@ -39,23 +39,18 @@ class StreamFullError(OutOfStepError):
 
 
 class Published(NamedTuple):
-    """A message on its way. ``stored_end``: how far its ring is stored when it is."""
+    """A message on its way; ``place``: its header of that name."""
 
     subject: str
     data: bytes
     message_id: str
     place: str
-    ring_uuid: str
-    stored_end: int
 
 
 class Publisher:
     """Publishes from the job's thread; answers come in the connection's."""
 
-    def __init__(
-        self, connection: Connection, stream: str, last_sequence: int, stored: dict[str, int]
-    ) -> None:
-        """``stored``: how far each ring is known to be stored; kept up, also when this fails."""
+    def __init__(self, connection: Connection, stream: str, last_sequence: int) -> None:
         self.stream = stream
         self.last_sequence = last_sequence
         """The stream's number when all that was published is stored."""
@@ -63,8 +58,7 @@ class Publisher:
         self._inbox = f"{connection.inbox}.ack"
         self._sent = 0
         self._answered = 0
-        self._stored = stored
-        self._expected: dict[int, tuple[int, str, int]] = {}
+        self._expected: dict[int, int] = {}
         self._last_id = ""
         self._refused: ServerAwayError | None = None
         """Why the first message was refused that was: those behind it tell nothing new."""
@@ -90,8 +84,7 @@ class Publisher:
         with self._changed:
             self.last_sequence += 1
             self._last_id = message.message_id
-            expected = self.last_sequence, message.ring_uuid, message.stored_end
-            self._expected[number] = expected
+            self._expected[number] = self.last_sequence
             self._sent += 1
         connection = self._connection
         connection.call(
@@ -147,16 +140,13 @@ class Publisher:
             number = int(message.subject.rpartition(".")[2])
         except (TransportError, ValueError) as error:
             return ServerAwayError(f"{address}: {error}")
-        sequence, ring_uuid, end = self._expected.pop(number, (0, "", 0))
+        sequence = self._expected.pop(number, 0)
         if answer.error is not None:
             return self._refusal_for(answer.error)
-        # A number of 0: its leader has seen the message, and may still lose it.
-        is_stored = answer.seq == sequence or (answer.duplicate and answer.seq > 0)
-        if is_stored:
-            self._stored[ring_uuid] = max(end, self._stored.get(ring_uuid, 0))
         if answer.seq != sequence:
-            # It came by an earlier line; what follows counts from another number.
-            how = "has it already" if is_stored else "is storing it"
+            # It came by an earlier line; what follows counts from another number. A number of 0:
+            # its leader has seen the message, and may still lose it.
+            how = "has it already" if answer.duplicate and answer.seq else "is storing it"
             return OutOfStepError(f"{address}: stream {stream} {how}")
         return None
 

@@ -54,6 +54,7 @@ class Begun(NamedTuple):
     created: str
     acknowledged: int
     delivered: int
+    first: int
     last: int
 
 
@@ -181,6 +182,7 @@ class ReaderLine:
                     info.created,
                     consumer.ack_floor.stream_seq,
                     consumer.delivered.stream_seq,
+                    info.state.first_seq,
                     info.state.last_seq,
                 )
                 self.facts[stream] = _facts(info)

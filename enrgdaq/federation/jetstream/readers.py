@@ -67,6 +67,16 @@ class Readers:
             return f"node {', '.join(silent)} of wait_for has not said yet what it takes"
         return "" if self._wants else "no node takes anything yet; set receive = true on one"
 
+    @property
+    def words(self) -> list[HasRead]:
+        """How far each of them has come, as far as it has said so."""
+        return [word for word in self._said() if word is not None]
+
+    def read_to(self, ring_uuid: str) -> int:
+        """Up to where all of them have a ring."""
+        ends = (word.rings.get(ring_uuid, 0) if word is not None else 0 for word in self._said())
+        return min(ends, default=0)
+
     def take_topics(self) -> list[str] | None:
         """What they want together, once after each change."""
         with self._lock:
@@ -112,6 +122,10 @@ class Readers:
         if keep > max(self._purged, info.state.first_seq):
             await self._connection.ask(api.Answer, f"STREAM.PURGE.{self._stream}", {"seq": keep})
             self._purged = keep
+
+    def _said(self) -> list[HasRead | None]:
+        with self._lock:
+            return [self._progress.get(node) for node in self._wants | self._heard]
 
     def _read_by(self, node: str, info: api.StreamInfo) -> int:
         said = self._progress.get(node)

@@ -2,7 +2,8 @@
 
 A redelivered message may come behind newer ones. Records are dropped by watermark, so a newer one
 must never be taken first: it waits until the stream's next number is here. A number that the
-stream does not have any more was lost, and that is said.
+stream does not have any more was lost, and that is said. What a message's own place shows to be
+missing before it is sent again by its node, and until then nothing more of that ring is taken.
 """
 
 import datetime as dt
@@ -18,8 +19,9 @@ from enrgdaq.daq.outbox import PassedOn
 from enrgdaq.errors import TransportError
 from enrgdaq.federation.endpoints import UPLINK
 from enrgdaq.federation.jetstream.messages import Place, join
+from enrgdaq.federation.jetstream.ring_ends import RingEnds
 from enrgdaq.federation.positions import Positions
-from enrgdaq.federation.unpacking import HEADER_ROOM, Unpacked, unpack
+from enrgdaq.federation.unpacking import HEADER_ROOM, unpack
 from enrgdaq.transport.ring.layout import record_size
 
 _GAP_SECONDS: Final = 10.0
@@ -50,6 +52,8 @@ class Taken(msgspec.Struct):
     places: list[tuple[str, str, int]] = []
     records: list[PassedOn] = []
     done: int = 0
+    passed: tuple[str, str, int] | None = None
+    """The place of what is given up with it."""
 
 
 class StreamReading:
@@ -76,6 +80,7 @@ class StreamReading:
         """What can go into the mirror ring now, in order."""
         self.created = ""
         """Of the stream."""
+        self.ends = RingEnds(node, positions, log)
         self._key = ""
         self._positions = positions
         self._largest = largest_bytes
@@ -84,17 +89,17 @@ class StreamReading:
         self._waiting: dict[int, Arrived] = {}
         self._parts: list[Arrived] = []
         self._replies: dict[int, str] = {}
-        # By ring, up to where records are unpacked; only of rings that have more to be written.
-        self._unpacked: dict[str, int] = {}
         self._last = 0
         self._delivered = 0
         self._moved_at = clock()
 
-    def begin(self, created: str, *, acknowledged: int, delivered: int, last: int) -> None:
+    def begin(
+        self, created: str, *, acknowledged: int, delivered: int, first: int, last: int
+    ) -> None:
         """Go on where this node was in the stream, which may be a new one of the same name.
 
         ``created``: of the stream; ``acknowledged``, ``delivered``: up to which number the server
-        thinks that this node has taken and received it; ``last``: what the stream has.
+        thinks that this node has taken and received it; ``first``, ``last``: what the stream has.
         """
         key = f"{self.stream} of {created}"
         if key != self._key:
@@ -103,6 +108,8 @@ class StreamReading:
                 self._log.warning("stream %s has begun anew", self.stream)
             self._key = key
             self._start_over(self.committed)
+            # Rings of which it has never heard may have begun before it came.
+            self.ends.knows_beginnings = self.committed > 0 or first <= 1
         self._positions.forget_rings(self.node, {key})
         self.created = created
         self._delivered = max(delivered, acknowledged)
@@ -124,6 +131,7 @@ class StreamReading:
             number > self.committed
             or place.part < place.parts
             or self._positions.has(self.node, arrived.ring_uuid, place.end)
+            or self.ends.has_gap(arrived.ring_uuid, place.before)
         ):
             return False
         self._log.warning("stream %s counts anew from %d", self.stream, number)
@@ -209,10 +217,10 @@ class StreamReading:
     def note(self, taken: Taken, written: int) -> None:
         """So many more records of a batch are in the mirror ring."""
         for place in taken.places[taken.done : taken.done + written]:
-            self._positions.note(*place)
-            if self._unpacked.get(place[1], 0) <= place[2]:
-                self._unpacked.pop(place[1], None)
+            self.ends.note_written(place)
         taken.done += written
+        if taken.passed is not None:
+            self.ends.note_written(taken.passed)
         # What was taken before the stream began anew counts for its old numbers only.
         if taken.done == len(taken.records) and taken.key == self._key:
             self._positions.note(self.node, self._key, taken.sequence)
@@ -234,7 +242,10 @@ class StreamReading:
         if place.part < place.parts:
             self._parts = pieces
             return None
-        taken = self._unpack(arrived, [piece.data for piece in pieces])
+        if self.ends.find_gap(arrived.ring_uuid, place.before):
+            taken = Taken(self, self._key, arrived.sequence)
+        else:
+            taken = self._unpack(arrived, [piece.data for piece in pieces])
         self._parts = []
         return taken
 
@@ -253,35 +264,21 @@ class StreamReading:
                 way_back_to=lambda _: UPLINK,
             )
         except TransportError as error:
-            # Nobody who sends by our rules writes this; waiting would not make it better.
+            # Nobody who sends by our rules writes this; sent again it may be whole.
             self._log.error("stream %s: message %d dropped: %s", self.stream, last.sequence, error)
+            if self.ends.is_spoiled_again(last.ring_uuid, last.place.end):
+                taken.passed = self.node, last.ring_uuid, last.place.end
             return taken
         sizes = [record_size(len(one.header), len(one.payload)) for one in found.records]
         # As the mirror ring itself looks at it: a record may fill half of it.
         if max(sizes, default=0) > self._largest + HEADER_ROOM:
             raise self._no_room(max(sizes))
-        self._leave_out_unpacked(found, last.ring_uuid)
+        self.ends.leave_out_unpacked(found, last.ring_uuid)
         self.figures.repeated += found.repeated
         self.figures.messages += found.messages
         self.figures.bytes += found.bytes
         taken.places, taken.records = found.places, found.records
         return taken
-
-    def _leave_out_unpacked(self, found: Unpacked, ring_uuid: str) -> None:
-        """Drop what an earlier message has brought that is not in the mirror ring yet."""
-        unpacked = self._unpacked.get(ring_uuid, 0)
-        new = []
-        for place, record in zip(found.places, found.records, strict=True):
-            if place[2] > unpacked:
-                unpacked = place[2]
-                new.append((place, record))
-        found.repeated += len(found.records) - len(new)
-        found.places = [place for place, _ in new]
-        found.records = [record for _, record in new]
-        found.messages = sum(record.messages for record in found.records)
-        found.bytes = sum(len(record.payload) for record in found.records)
-        if new:
-            self._unpacked[ring_uuid] = unpacked
 
     @property
     def committed(self) -> int:
@@ -300,7 +297,7 @@ class StreamReading:
         self._parts = []
         self._replies.clear()
         self.ready.clear()
-        self._unpacked.clear()
+        self.ends.start_over()
         self._positions.note(self.node, self._key, known)
 
     def _skip_to(self, number: int) -> None:

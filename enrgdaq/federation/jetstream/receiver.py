@@ -15,7 +15,7 @@ from enrgdaq.federation.jetstream.doubt import Doubts
 from enrgdaq.federation.jetstream.login import login_of
 from enrgdaq.federation.jetstream.reader_line import Begun, ReaderLine
 from enrgdaq.federation.jetstream.reading import Arrived, StreamReading, Taken
-from enrgdaq.federation.jetstream.wants import VERSION, HasRead, Want
+from enrgdaq.federation.jetstream.wants import MOST_RINGS, VERSION, HasRead, Want
 from enrgdaq.federation.taking import TakingConfig, TakingJob
 from enrgdaq.models import FederationNatsConfig
 
@@ -24,7 +24,7 @@ _IDLE_SECONDS: Final = 0.2
 _TEND_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
 _ASKED_A_TURN: Final = 16
-_PROGRESS_SECONDS: Final = 2.0
+_PROGRESS_SECONDS: Final = 1.0
 
 
 class DAQJobNatsReceiverConfig(TakingConfig, kw_only=True):
@@ -118,6 +118,7 @@ class DAQJobNatsReceiver(TakingJob):
                 one.created,
                 acknowledged=one.acknowledged,
                 delivered=one.delivered,
+                first=one.first,
                 last=one.last,
             )
             return
@@ -199,7 +200,13 @@ class DAQJobNatsReceiver(TakingJob):
 
         Now and then only, since servers keep and replicate it; often when the stream fills up.
         """
-        word = HasRead(node=self.supervisor_id, created=reading.created, number=reading.committed)
+        word = HasRead(
+            node=self.supervisor_id,
+            created=reading.created,
+            number=reading.committed,
+            rings=reading.ends.newest(),
+            lacks=sorted(reading.ends.lacks)[:MOST_RINGS],
+        )
         said = self._progress.get(reading.stream)
         now = time.monotonic()
         if said is None or (said[:2] != (line, word) and now >= said[2]):

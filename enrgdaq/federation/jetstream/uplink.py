@@ -8,6 +8,7 @@ from enrgdaq.daq.store.server_store import DAQJobServerStoreConfig
 from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.login import login_of
 from enrgdaq.federation.jetstream.nats_line import NatsLine
+from enrgdaq.federation.jetstream.unread import Unread
 from enrgdaq.federation.sending import SendingJob
 from enrgdaq.models import FederationNatsConfig
 
@@ -21,7 +22,10 @@ class DAQJobNatsUplinkConfig(DAQJobServerStoreConfig, kw_only=True):
 
 
 class DAQJobNatsUplink(SendingJob):
-    """Sends what other nodes want, and lets go of it when their stream has it."""
+    """Sends what other nodes want, and lets go of it when their stream has it.
+
+    What readers do not have yet it keeps a copy of, in ``spool/`` of ``out_dir``.
+    """
 
     config_type = DAQJobNatsUplinkConfig
     config: DAQJobNatsUplinkConfig
@@ -29,7 +33,7 @@ class DAQJobNatsUplink(SendingJob):
     def __init__(self, config: Any, *args: Any, **kwargs: Any) -> None:
         self._address = ", ".join(config.nats.servers)
         super().__init__(config, *args, **kwargs)
-        self._stored: dict[str, int] = {}
+        self._unread = Unread(self.out_dir / "spool" / self.unique_id / "unread", self.floor)
         # The first attempt fails at once, so that everybody can see why.
         self._patience = 0.0
 
@@ -48,7 +52,7 @@ class DAQJobNatsUplink(SendingJob):
         )
         patience, self._patience = self._patience, _PATIENCE_SECONDS
         line = NatsLine(
-            *(connection, settings, self.supervisor_id, self._stored, self.log),
+            *(connection, settings, self.supervisor_id, self._unread, self.log),
             patience_seconds=patience,
         )
         self._patience = 0.0
@@ -57,3 +61,8 @@ class DAQJobNatsUplink(SendingJob):
     def may_send(self, home: str) -> bool:
         """What is of this node: others have streams of their own."""
         return home == self.supervisor_id
+
+    def free(self) -> None:
+        """End the connection, and let go of files."""
+        super().free()
+        self._unread.close()

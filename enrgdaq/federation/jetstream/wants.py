@@ -24,8 +24,12 @@ VERSION: Final = 1
 _LARGEST: Final = 1 << 20
 _MOST_NODES: Final = 1_000
 
-_NodeName = Annotated[str, Meta(pattern=NODE_PATTERN)]
+MOST_RINGS: Final = 100
+"""That a node speaks of."""
 
+_NodeName = Annotated[str, Meta(pattern=NODE_PATTERN)]
+_RingUuid = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_Count = Annotated[int, Meta(ge=0)]
 
 _named: set[str] = set()
 """Subjects whose words were said to be left out: every new connection reads them again."""
@@ -41,11 +45,16 @@ class Want(Struct, frozen=True, kw_only=True):
 
 
 class HasRead(Struct, frozen=True, kw_only=True):
-    """How far a node has taken a stream. ``created``: of the stream that these numbers are of."""
+    """How far a node has taken a stream, and the rings in it."""
 
     node: _NodeName
     created: Annotated[str, Meta(max_length=100)]
-    number: Annotated[int, Meta(ge=0)]
+    """Of the stream that ``number`` is of."""
+    number: _Count
+    rings: Annotated[dict[_RingUuid, _Count], Meta(max_length=MOST_RINGS)] = {}
+    """Where each ring ends for it, those that moved last."""
+    lacks: Annotated[list[_RingUuid], Meta(max_length=MOST_RINGS)] = []
+    """Rings of which it has seen something whose beginning it does not have: it takes no more."""
 
 
 class _Versioned(Struct, frozen=True, kw_only=True):

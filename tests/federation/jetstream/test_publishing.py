@@ -1,24 +1,36 @@
 """What a sender's stream holds when others, dead or alive, write into it too."""
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import nats
 import pytest
 
+from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.errors import ServerAwayError
 from enrgdaq.federation.batching import Held
 from enrgdaq.federation.jetstream import api, names, nats_line
 from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.login import Login
-from enrgdaq.federation.jetstream.messages import ID_HEADER, LAST_ID_HEADER, LAST_SEQUENCE_HEADER
+from enrgdaq.federation.jetstream.messages import (
+    ID_HEADER,
+    LAST_ID_HEADER,
+    LAST_SEQUENCE_HEADER,
+    PLACE_HEADER,
+    Place,
+    read_place,
+)
 from enrgdaq.federation.jetstream.nats_line import NatsLine
 from enrgdaq.federation.jetstream.publishing import OutOfStepError, Published, Publisher
 from enrgdaq.federation.jetstream.reading import Arrived
+from enrgdaq.federation.jetstream.unread import Unread
 from enrgdaq.federation.jetstream.wants import (
     VERSION,
     HasRead,
@@ -38,12 +50,13 @@ NODE = HOME.supervisor.supervisor_id
 class Sender:
     """A node that sends, and a connection to look at its stream."""
 
-    def __init__(self, nats_names: NatsNames) -> None:
+    def __init__(self, nats_names: NatsNames, folder: Path) -> None:
         self.names = nats_names
         self.settings = FederationNatsConfig(servers=[nats_names.url], prefix=nats_names.prefix)
         self.near = self.connect()
         self.stream = names.data_stream(nats_names.prefix, NODE)
-        self.stored: dict[str, int] = {}
+        self.folder = folder
+        self.unread = Unread(folder, FreeSpaceFloor(folder, 0))
         want = Want(version=VERSION, node="hub", topics=["x"], largest_bytes=1 << 30)
         self.near.call(wants_of_others(self.near, self.settings, "hub", LOG))
         self.near.call(say_want(self.near, self.settings, want))
@@ -56,7 +69,7 @@ class Sender:
             self.connect(),
             self.settings,
             NODE,
-            self.stored,
+            self.unread,
             logging.getLogger("test"),
             patience_seconds=0.0,
         )
@@ -76,25 +89,59 @@ class Sender:
 
         return api.decode(api.PubAck, self.near.call(publish()))
 
-    def numbers(self) -> list[int]:
-        """Ends of what is stored of the ring, in the stream's order, as records."""
-        info = self.near.call(self.near.ask(api.StreamInfo, f"STREAM.INFO.{self.stream}"))
-        found = []
-        for number in range(1, info.state.last_seq + 1):
-            answer = self.near.call(
-                self.near.ask(api.MessageAnswer, f"STREAM.MSG.GET.{self.stream}", {"seq": number})
-            )
-            assert answer.message is not None
-            if answer.message.subject.endswith(RING):
-                found.append(number)
+    def places(self) -> dict[int, Place]:
+        """What the stream has of the ring, by its numbers."""
+        found = {}
+        for number in range(1, self.info().state.last_seq + 1):
+            with contextlib.suppress(ServerAwayError):
+                answer = self.ask(api.MessageAnswer, "STREAM.MSG.GET", seq=number)
+                assert answer.message is not None
+                if answer.message.subject.endswith(RING):
+                    headers = api.headers_of(answer.message.hdrs)
+                    found[number] = read_place(headers[PLACE_HEADER])
         return found
+
+    def numbers(self) -> list[int]:
+        """Under which numbers it has them."""
+        return list(self.places())
+
+    def info(self) -> api.StreamInfo:
+        return self.ask(api.StreamInfo, "STREAM.INFO")
+
+    def delete(self, number: int) -> None:
+        """Lose a message that was acknowledged."""
+        self.ask(api.Answer, "STREAM.MSG.DELETE", seq=number)
+
+    def say_read(self, number: int, rings: dict[str, int], lacks: Sequence[str] = ()) -> None:
+        """Say what a reader would."""
+        said = HasRead(
+            node="hub",
+            created=self.info().created,
+            number=number,
+            rings=rings,
+            lacks=list(lacks),
+        )
+        self.near.call(say_progress(self.near, self.settings, NODE, said))
+
+    def ask(self, kind: type[api.AnswerT], what: str, **request: int) -> api.AnswerT:
+        return self.near.call(self.near.ask(kind, f"{what}.{self.stream}", request))
+
+
+def look_until(line: NatsLine, is_so: Callable[[], bool]) -> None:
+    """Look as a job does."""
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        line.look()
+        time.sleep(0.02)
 
 
 @pytest.fixture
-def sender(nats_names: NatsNames) -> Iterator[Sender]:
-    made = Sender(nats_names)
+def sender(nats_names: NatsNames, tmp_path: Path) -> Iterator[Sender]:
+    made = Sender(nats_names, tmp_path / "unread")
     yield made
     made.near.close()
+    made.unread.close()
 
 
 def test_a_line_goes_on_behind_what_it_did_not_send(sender: Sender) -> None:
@@ -105,14 +152,12 @@ def test_a_line_goes_on_behind_what_it_did_not_send(sender: Sender) -> None:
     sender.send(line, held(2))
     line.close()
     assert sender.numbers() == [1, 3, 4]
-    assert sender.stored[RING] == 64 * 3
 
 
 def test_what_is_stored_is_not_sent_again_by_the_next_line(sender: Sender) -> None:
     line = sender.line()
     sender.send(line, held(0), held(1))
     line.close()
-    sender.stored.clear()
     line = sender.line()
     sender.send(line, held(0), held(1), held(2))
     line.close()
@@ -151,21 +196,19 @@ def test_the_server_takes_a_message_behind_its_own_predecessor_only(sender: Send
     assert sender.intrude(3, **{LAST_SEQUENCE_HEADER: "2", LAST_ID_HEADER: "late 1"}).seq == 3
 
 
-@pytest.mark.parametrize(("number", "end"), [(0, 100), (7, 900)])
-def test_a_duplicate_counts_as_stored_only_with_its_number(number: int, end: int) -> None:
+@pytest.mark.parametrize(("number", "what"), [(0, "is storing it"), (7, "has it already")])
+def test_a_duplicate_counts_as_stored_only_with_its_number(number: int, what: str) -> None:
     """A leader knows an id before it has stored the message, and may lose it until then."""
-    stored = {RING: 100}
     connection: Any = SimpleNamespace(inbox="_INBOX.x", address="server", timeout=1.0)
     connection.client = SimpleNamespace(publish=lambda *_, **__: "")
     connection.call = lambda *_, **__: None
-    publisher = Publisher(connection, "x-data-spoke", 10, stored)
-    publisher.publish(Published("x", b"", "id", "", RING, 900), bool)
+    publisher = Publisher(connection, "x-data-spoke", 10)
+    publisher.publish(Published("x", b"", "id", ""), bool)
     said = b'{"stream": "x-data-spoke", "seq": %d, "duplicate": true}' % number
     answer: Any = SimpleNamespace(subject="_INBOX.x.ack.0", headers=None, data=said)
     publisher._take(answer)
-    with pytest.raises(OutOfStepError):
+    with pytest.raises(OutOfStepError, match=what):
         publisher.finish(bool)
-    assert stored == {RING: end}
 
 
 def test_a_line_waits_for_room_and_then_goes_on(
@@ -175,14 +218,11 @@ def test_a_line_waits_for_room_and_then_goes_on(
     line = sender.line()
     records = [held(number, 1_000_000) for number in range(30)]
     sender.send(line, *records[:12])
-    info = sender.near.call(sender.near.ask(api.StreamInfo, f"STREAM.INFO.{sender.stream}"))
-    said = HasRead(node="hub", created=info.created, number=info.state.last_seq)
-    word = say_progress(sender.near, sender.settings, NODE, said)
-    reader = threading.Timer(0.5, sender.near.call, (word,))
+    reader = threading.Timer(0.5, sender.say_read, (sender.info().state.last_seq, {}))
     reader.start()
     sender.send(line, *records[12:24])
     reader.join()
-    assert sender.stored[RING] == records[23].record.end
+    assert sender.numbers()[-1] == 24
     monkeypatch.setattr(nats_line, "_FULL_SECONDS", 0.3)
     with pytest.raises(ServerAwayError, match="is full"):
         sender.send(line, *records[24:])
@@ -203,9 +243,56 @@ def test_large_records_come_through_in_parts(sender: Sender, near: Near) -> None
     assert near.numbers == [0, 1, 2]
 
 
-async def _read_all(sender: Sender, into: list[Arrived]) -> None:
-    from enrgdaq.federation.jetstream.messages import PLACE_HEADER, read_place
+def test_what_readers_lack_is_sent_again_and_then_let_go(sender: Sender) -> None:
+    line = sender.line()
+    for number in range(4):
+        sender.send(line, held(number))
+    sender.delete(2)
+    sender.delete(3)
+    line.look()
+    assert sender.numbers() == [1, 4]
+    sender.say_read(4, {RING: 64}, lacks=[RING])
+    look_until(line, lambda: sender.numbers() == [1, 4, 5, 6, 7])
+    ends = [(place.before, place.end) for place in sender.places().values()]
+    assert ends[2:] == [(64, 128), (128, 192), (192, 256)]
+    sender.say_read(7, {RING: 256})
+    look_until(line, lambda: not sender.unread.bytes)
+    assert not list(sender.folder.iterdir())
+    sender.send(line, held(4))
+    assert sender.numbers() == [1, 4, 5, 6, 7, 8]
+    line.close()
 
+
+def test_a_restart_does_not_hide_what_a_stream_has_lost(sender: Sender) -> None:
+    """The stream's last message says less than was sent; what follows tells where that ended."""
+    line = sender.line()
+    sender.send(line, held(0))
+    sender.send(line, held(1))
+    line.close()
+    sender.delete(2)
+    sender.unread.close()
+    sender.unread = Unread(sender.folder, FreeSpaceFloor(sender.folder, 0))
+    line = sender.line()
+    sender.send(line, held(2))
+    line.close()
+    ends = [(place.before, place.end) for place in sender.places().values()]
+    assert ends == [(0, 64), (128, 192)]
+
+
+def test_what_is_not_kept_any_more_holds_up_nobody(
+    sender: Sender, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = sender.line()
+    sender.send(line, held(0))
+    sender.unread.release(lambda _: 64)
+    sender.say_read(1, {}, lacks=[RING])
+    look_until(line, lambda: "nothing of it is kept here" in caplog.text)
+    sender.send(line, held(1))
+    line.close()
+    assert [(place.before, place.end) for place in sender.places().values()] == [(0, 64), (0, 128)]
+
+
+async def _read_all(sender: Sender, into: list[Arrived]) -> None:
     client = await nats.connect(sender.names.url)
     try:
         found = await client.jetstream().pull_subscribe_bind("hub", sender.stream)

@@ -11,7 +11,7 @@ from enrgdaq.daq.mirrored import Home, unmirror
 from enrgdaq.daq.outbox import PassedOn
 from enrgdaq.errors import TransportError
 from enrgdaq.federation.batching import Held, make_batch
-from enrgdaq.federation.jetstream.messages import parts, read_place, write_place
+from enrgdaq.federation.jetstream.messages import parts, read_place, whole, write_place
 from enrgdaq.federation.jetstream.reading import Arrived, StreamReading, Taken
 from enrgdaq.federation.positions import Positions
 from enrgdaq.federation.unpacking import HEADER_ROOM
@@ -51,8 +51,9 @@ class Stream:
         self._before = 0
 
     def send(self, records: list[Held], *, largest: int = 10_000, only: int | None = None) -> None:
-        batch = make_batch("0" * 32, 0, records)
-        for part in list(parts(batch, self._before, largest))[:only]:
+        data = whole(make_batch("0" * 32, 0, records))
+        end = records[-1].record.end
+        for part in list(parts(data, self._before, end, largest))[:only]:
             number = len(self.messages) + 1
             place = read_place(write_place(part.place))
             arrived = Arrived(number, False, RING, place, part.data, f"reply.{number}")
@@ -86,8 +87,10 @@ class Near:
             clock=lambda: self.now,
         )
 
-    def begin(self, last: int, *, delivered: int = 0, created: str = "then") -> None:
-        self.reading.begin(created, acknowledged=0, delivered=delivered, last=last)
+    def begin(
+        self, last: int, *, first: int = 1, delivered: int = 0, created: str = "then"
+    ) -> None:
+        self.reading.begin(created, acknowledged=0, delivered=delivered, first=first, last=last)
 
     def take(self, arrived: Arrived) -> None:
         self.restarts += self.reading.counts_anew(arrived)
@@ -211,8 +214,39 @@ def test_what_the_stream_has_lost_is_said(near: Near, caplog: pytest.LogCaptureF
     assert near.reading.missing == 2
     near.reading.give_up(4)
     assert "messages 2 to 3 were never read here and are gone (2)" in caplog.text
-    near.take(stream.messages[5])
-    assert near.numbers == [0, 3, 4]
+
+
+def test_nothing_is_taken_behind_a_gap_before_it_is_sent_again(
+    near: Near, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stream has lost its second message, and has the others under the same numbers as ever."""
+    stream = Stream()
+    for number in range(4):
+        stream.send([held(number)])
+    del stream.messages[2]
+    near.begin(4)
+    near.take(stream.messages[1])
+    near.reading.give_up(3)
+    for number in (3, 4, 4):
+        near.take(stream.messages[number])
+    assert near.numbers == [0]
+    assert near.reading.ends.lacks == {RING}
+    assert (near.reading.committed, near.restarts) == (4, 0)
+    assert f"lost before 128 of ring {RING}" in caplog.text
+    stream._before = near.reading.ends.newest()[RING]
+    stream.send([held(number) for number in (1, 2, 3, 4)])
+    near.take(stream.messages.pop(4)._replace(sequence=5))
+    assert near.numbers == list(range(5))
+    assert not near.reading.ends.lacks
+
+
+def test_the_beginning_of_a_ring_is_missed_by_those_who_were_there(near: Near) -> None:
+    stream = Stream()
+    stream._before = 64
+    stream.send([held(1)])
+    near.begin(1)
+    near.take(stream.messages[1])
+    assert (near.numbers, near.reading.ends.lacks) == ([], {RING})
 
 
 def test_a_stream_that_began_long_ago_is_read_from_where_it_begins(
@@ -221,7 +255,7 @@ def test_a_stream_that_began_long_ago_is_read_from_where_it_begins(
     stream = Stream()
     for number in range(5):
         stream.send([held(number)])
-    near.begin(5)
+    near.begin(5, first=4)
     near.now += 60
     assert near.reading.missing == 1
     near.reading.give_up(4)
@@ -280,7 +314,7 @@ def test_messages_that_overlap_bring_each_record_once(near: Near) -> None:
     assert near.numbers == list(range(6))
     figures = near.reading.figures
     assert (figures.messages, figures.repeated, figures.bytes) == (6, 4, 24)
-    assert not near.reading._unpacked
+    assert not near.reading.ends._unpacked
 
 
 def test_what_was_unpacked_and_not_written_comes_with_the_stream_that_is_made_anew(
@@ -331,16 +365,24 @@ def test_what_is_taken_fits_into_the_mirror_ring_to_the_byte(near: Near, tmp_pat
     ring.close()
 
 
-def test_nonsense_is_passed(near: Near, caplog: pytest.LogCaptureFixture) -> None:
+def test_nonsense_is_asked_for_again_and_passed_the_second_time(
+    near: Near, caplog: pytest.LogCaptureFixture
+) -> None:
     stream = Stream()
     stream.send([held(0)])
     stream.send([held(1)])
     wrong = stream.messages[1]._replace(data=b"\xff" * 40)
-    near.begin(2)
+    near.begin(4)
     near.take(wrong)
     near.take(stream.messages[2])
-    assert near.numbers == [1]
+    assert (near.numbers, near.reading.ends.lacks) == ([], {RING})
+    near.reading.take(wrong._replace(sequence=3))
+    near.reading.take(stream.messages[2]._replace(sequence=4))
+    for taken in near.reading.ready:
+        near.write(taken)
+    assert (near.numbers, near.reading.ends.lacks) == ([1], set())
     assert "message 1 dropped" in caplog.text
+    assert near.reading.committed == 4
 
 
 @pytest.mark.parametrize(

@@ -151,8 +151,9 @@ def _is_at_rest(course: NodeCourse) -> bool:
         and not any(job.queued_bytes or job.spool_bytes for job in snapshot.jobs)
         and not any(ring.is_old for ring in snapshot.rings)
         and not any(link.stream and (link.lag or link.state != "up") for link in snapshot.links)
-        # By its files: a link that has just started has not said yet what is in its spool.
-        and not any(course.node.out.rglob("*.spool"))
+        # By its files: a link that has just started has not said yet what is in its spool, nor
+        # what it keeps until readers have it.
+        and not any(any(course.node.out.rglob(f"*{suffix}")) for suffix in (".spool", ".unread"))
     )
 
 

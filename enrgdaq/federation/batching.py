@@ -28,10 +28,10 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 
 
 class SentBatch(NamedTuple):
-    """A batch and its payloads, ready to be sent."""
+    """A batch, and the headers and payloads that follow it, in pieces."""
 
     head: wire.Batch
-    body: bytes
+    pieces: list[bytes | memoryview]
 
 
 def batches(
@@ -80,4 +80,4 @@ def make_batch(session: str, number: int, held: Sequence[Held]) -> SentBatch:
                 length=len(record.payload),
             )
         )
-    return SentBatch(batch, b"".join([*heads, *(one.record.payload for one in held)]))
+    return SentBatch(batch, [*heads, *(one.record.payload for one in held)])

@@ -142,10 +142,10 @@ class HubLine:
         """
         for batch in batches(self.session, held, lambda: self._next):
             self._wait_until(lambda: self._next - self._acked < wire.WINDOW, give_up)
-            head = wire.encode(batch.head)
+            frames = wire.encode(batch.head), b"".join(batch.pieces)
             self._next += 1
             try:
-                self._socket.send_multipart((head, batch.body), zmq.NOBLOCK, copy=False)
+                self._socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
             except zmq.Again as error:
                 raise ServerAwayError(f"{self.endpoint}: takes nothing") from error
         self._wait_until(lambda: self._acked == self._next, give_up)

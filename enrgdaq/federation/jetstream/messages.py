@@ -76,7 +76,7 @@ class Part(NamedTuple):
 def whole(batch: SentBatch) -> bytes:
     """A batch as one piece of bytes, from which its messages are cut."""
     head = wire.encode(batch.head)
-    return b"".join((len(head).to_bytes(_LENGTH_BYTES, "little"), head, batch.body))
+    return b"".join((len(head).to_bytes(_LENGTH_BYTES, "little"), head, *batch.pieces))
 
 
 def parts(data: bytes, before: int, end: int, largest: int) -> Iterator[Part]:

@@ -18,7 +18,7 @@ from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.messages import PLACE_HEADER, read_place
 from enrgdaq.federation.jetstream.nats_line import leader_of
 from enrgdaq.federation.jetstream.reading import Arrived
-from enrgdaq.federation.jetstream.streams import ensure_consumer
+from enrgdaq.federation.jetstream.streams import ensure_consumer, may_lose_unread
 from enrgdaq.federation.jetstream.unacknowledged import Unacknowledged
 from enrgdaq.federation.jetstream.wants import (
     HasRead,
@@ -47,7 +47,7 @@ _SHORT_REPLY, _LONG_REPLY = 9, 11  # words of an acknowledgement's subject: with
 
 
 class Begun(NamedTuple):
-    """A stream is read from now on, and what it has."""
+    """A stream is read from now on, and what it has; ``may_lose``: its limits remove unread ones."""
 
     node: str
     stream: str
@@ -56,6 +56,7 @@ class Begun(NamedTuple):
     delivered: int
     first: int
     last: int
+    may_lose: bool
 
 
 class Facts(NamedTuple):
@@ -184,6 +185,7 @@ class ReaderLine:
                     consumer.delivered.stream_seq,
                     info.state.first_seq,
                     info.state.last_seq,
+                    may_lose_unread(info.config),
                 )
                 self.facts[stream] = _facts(info)
                 self._unacknowledged.begin(stream)

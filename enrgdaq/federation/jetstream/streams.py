@@ -58,6 +58,11 @@ def wanted_config(settings: FederationNatsConfig) -> api.StreamConfig:
     )
 
 
+def may_lose_unread(config: api.StreamConfig) -> bool:
+    """Whether a stream removes by itself what nobody has read, as it was told to."""
+    return config.discard == "old" or config.max_age > 0
+
+
 def differences(wanted: api.StreamConfig, found: api.StreamConfig) -> list[str]:
     """How a stream is not what it should be, for people."""
     return [

@@ -38,12 +38,15 @@ class Writing:
         publisher: Publisher,
         unread: Unread,
         log: logging.Logger,
+        *,
+        keeps_unread: bool,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._node = node
         self._publisher = publisher
         self._unread = unread
+        self._keeps_unread = keeps_unread
         self._log = log
         self._largest = connection.largest_message - HEADER_ROOM
         self._session = uuid.uuid4().hex
@@ -101,7 +104,8 @@ class Writing:
         for batch in batches(self._session, records, lambda: next(numbers), most_bytes=most):
             data, before = whole(batch), self._before[ring_uuid]
             end = batch.head.records[-1].end
-            self._unread.add(ring_uuid, before, end, data)
+            if self._keeps_unread:
+                self._unread.add(ring_uuid, before, end, data)
             self._publish(ring_uuid, data, before, end, give_up, is_again=self._is_again)
             self._before[ring_uuid] = end
 

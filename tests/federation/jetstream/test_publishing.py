@@ -292,6 +292,15 @@ def test_what_is_not_kept_any_more_holds_up_nobody(
     assert [(place.before, place.end) for place in sender.places().values()] == [(0, 64), (0, 128)]
 
 
+def test_nothing_is_kept_of_what_may_be_lost(sender: Sender) -> None:
+    sender.settings.discard = "old"
+    sender.settings.may_lose_unread = True
+    line = sender.line()
+    sender.send(line, held(0))
+    line.close()
+    assert (sender.numbers(), sender.unread.bytes) == ([1], 0)
+
+
 async def _read_all(sender: Sender, into: list[Arrived]) -> None:
     client = await nats.connect(sender.names.url)
     try:

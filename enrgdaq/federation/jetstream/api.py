@@ -98,6 +98,7 @@ class ConsumerConfig(Struct, kw_only=True):
 
     durable_name: _Name = ""
     deliver_policy: str = "all"
+    opt_start_seq: int = 0
     ack_policy: Literal["none", "all", "explicit"] = "explicit"
     ack_wait: int = 0
     max_deliver: int = -1

@@ -14,11 +14,15 @@ import nats.errors
 
 from enrgdaq.errors import TransportError
 from enrgdaq.federation.jetstream import api, names
+from enrgdaq.federation.jetstream.arrival import Arrived, read_arrival
 from enrgdaq.federation.jetstream.connection import Connection
-from enrgdaq.federation.jetstream.messages import PLACE_HEADER, read_place
 from enrgdaq.federation.jetstream.nats_line import leader_of
-from enrgdaq.federation.jetstream.reading import Arrived
-from enrgdaq.federation.jetstream.streams import ensure_consumer, may_lose_unread
+from enrgdaq.federation.jetstream.pulling import Pull
+from enrgdaq.federation.jetstream.streams import (
+    ensure_consumer,
+    may_lose_unread,
+    remove_consumer,
+)
 from enrgdaq.federation.jetstream.unacknowledged import Unacknowledged
 from enrgdaq.federation.jetstream.wants import (
     HasRead,
@@ -43,11 +47,10 @@ _WARN_SECONDS: Final = 10.0
 _OPEN_SECONDS: Final = 15.0
 _MOST_STREAMS: Final = 1_000
 _ENDINGS: Final = ("404", "408")  # nothing there, time is over
-_SHORT_REPLY, _LONG_REPLY = 9, 11  # words of an acknowledgement's subject: without a domain, with
 
 
 class Begun(NamedTuple):
-    """A stream is read from now on, and what it has; ``may_lose``: its limits remove unread ones."""
+    """A stream is read from now on, and what it has; ``may_lose``: its limits remove the unread."""
 
     node: str
     stream: str
@@ -86,6 +89,7 @@ class ReaderLine:
         self._pulls = 0
         self._numbers = itertools.count()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._renewals: dict[str, int] = {}
         self.paused: set[str] = set()
         """Streams of which no more is asked for now."""
         self.facts: dict[str, Facts] = {}
@@ -132,6 +136,13 @@ class ReaderLine:
         """Let the server deliver again what it has delivered of a stream; never waits."""
         self._connection.begin(self._forget(stream))
 
+    def renew(self, stream: str, first: int) -> None:
+        """Have the consumer made anew, which does not deliver what there is; never waits.
+
+        ``first``: the message that it is to begin with.
+        """
+        self._renewals[stream] = first
+
     def ask_for(self, stream: str, number: int) -> Arrived | None:
         """A message by its number; ``None`` when the stream does not have it.
 
@@ -141,7 +152,7 @@ class ReaderLine:
         if found is None:
             return None
         headers = api.headers_of(found.hdrs)
-        return _arrived(found.subject, headers, found.data, "", sequence=found.seq)
+        return read_arrival(found.subject, headers, found.data, "", sequence=found.seq)
 
     def close(self) -> None:
         """End the connection; idempotent."""
@@ -171,12 +182,12 @@ class ReaderLine:
 
     async def _read(self, node: str, stream: str) -> None:
         inbox = f"{self._connection.inbox}.{next(self._numbers)}"
-        pull = _Pull(asyncio.get_running_loop())
+        pull = Pull(asyncio.get_running_loop())
         await self._connection.subscribe(f"{inbox}.*", lambda m: self._hear(stream, pull, m))
         while True:
             try:
-                consumer = await ensure_consumer(self._connection, stream, self._node)
                 info = await self._connection.ask(api.StreamInfo, f"STREAM.INFO.{stream}")
+                consumer = await self._consumer_of(stream, info)
                 begun = Begun(
                     node,
                     stream,
@@ -190,7 +201,7 @@ class ReaderLine:
                 self.facts[stream] = _facts(info)
                 self._unacknowledged.begin(stream)
                 self._put(stream, begun)
-                while not pull.has_failed:
+                while not pull.has_failed and stream not in self._renewals:
                     await self._pull(stream, inbox, pull)
             except api.RefusedError as error:
                 self._warn(str(error))
@@ -202,7 +213,19 @@ class ReaderLine:
             pull.has_failed = False
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _pull(self, stream: str, inbox: str, pull: "_Pull") -> None:
+    async def _consumer_of(self, stream: str, info: api.StreamInfo) -> api.ConsumerInfo:
+        first = self._renewals.get(stream, 0)
+        # Servers remove what nobody is interested in: there it must not be gone for a moment.
+        if first and info.config.retention == "limits":
+            self._log.warning(
+                "stream %s does not deliver all that it has: its consumer is made anew", stream
+            )
+            await remove_consumer(self._connection, stream, self._node)
+        found = await ensure_consumer(self._connection, stream, self._node, first=first)
+        self._renewals.pop(stream, None)
+        return found
+
+    async def _pull(self, stream: str, inbox: str, pull: Pull) -> None:
         while self._counts[stream] > _WINDOW // 2 or stream in self.paused:
             await asyncio.sleep(_ROOM_SECONDS)
         self._pulls += 1
@@ -213,7 +236,7 @@ class ReaderLine:
         await self._connection.client.publish(subject, api.encode(request), reply)
         await pull.wait(_PULL_SECONDS + _RETRY_SECONDS)
 
-    def _hear(self, stream: str, pull: "_Pull", message: "Msg") -> None:
+    def _hear(self, stream: str, pull: Pull, message: "Msg") -> None:
         if not message.reply:
             if message.subject == pull.reply:
                 pull.has_failed = (message.headers or {}).get("Status") not in _ENDINGS
@@ -223,7 +246,9 @@ class ReaderLine:
         if pull.got >= _WINDOW:
             pull.end()
         try:
-            arrived = _arrived(message.subject, message.headers or {}, message.data, message.reply)
+            arrived = read_arrival(
+                message.subject, message.headers or {}, message.data, message.reply
+            )
         except TransportError as error:
             # Its number is asked for later, and then passed.
             self._warn(f"stream {stream}: message dropped: {error}")
@@ -278,47 +303,7 @@ class ReaderLine:
         return answer.message
 
 
-class _Pull:
-    """One request for messages, and how far it is."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.reply = ""
-        self.got = 0
-        self.has_failed = False
-        self._over = asyncio.Event()
-
-    def begin(self, reply: str) -> None:
-        """A new request."""
-        self.reply, self.got = reply, 0
-        self._over.clear()
-
-    def end(self) -> None:
-        """All is here, or no more comes."""
-        self._over.set()
-
-    async def wait(self, seconds: float) -> None:
-        """Until it is over, or should be."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), seconds)
-
-
 def _facts(info: api.StreamInfo) -> Facts:
     state = info.state
     is_half_full = 0 < info.config.max_bytes <= 2 * state.bytes
     return Facts(leader_of(info), state.first_seq, state.last_seq, is_half_full)
-
-
-def _arrived(
-    subject: str, headers: dict[str, str], data: bytes, reply: str, *, sequence: int = 0
-) -> Arrived:
-    delivered = 1
-    if reply:
-        words = reply.split(".")
-        first = 4 if len(words) == _SHORT_REPLY else 6
-        try:
-            delivered, sequence = int(words[first]), int(words[first + 1])
-        except (ValueError, IndexError) as error:
-            raise TransportError(f"{reply!r} is no place to acknowledge") from error
-    place = read_place(headers.get(PLACE_HEADER, ""))
-    ring_uuid = subject.rpartition(".")[2]
-    return Arrived(sequence, delivered > 1, ring_uuid, place, data, reply)

@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -18,7 +18,8 @@ from enrgdaq.daq.models import LinkFigures
 from enrgdaq.daq.outbox import PassedOn
 from enrgdaq.errors import TransportError
 from enrgdaq.federation.endpoints import UPLINK
-from enrgdaq.federation.jetstream.messages import Place, join
+from enrgdaq.federation.jetstream.arrival import Arrived
+from enrgdaq.federation.jetstream.messages import join
 from enrgdaq.federation.jetstream.ring_ends import RingEnds
 from enrgdaq.federation.positions import Positions
 from enrgdaq.federation.unpacking import HEADER_ROOM, unpack
@@ -29,17 +30,6 @@ _GAP_SECONDS: Final = 10.0
 _MOST_WAITING: Final = 32
 _BATCH_ROOM: Final = 8 << 20
 """What a batch of one large record has besides it, at most."""
-
-
-class Arrived(NamedTuple):
-    """A message of a stream. ``reply``: where it is acknowledged; empty when it was asked for."""
-
-    sequence: int
-    is_again: bool
-    ring_uuid: str
-    place: Place
-    data: bytes
-    reply: str
 
 
 class Taken(msgspec.Struct):
@@ -117,6 +107,9 @@ class StreamReading:
 
     def look_at(self, last: int) -> None:
         """The last number that the stream has now; also shows how far behind this node is."""
+        if self.next > self._last:
+            # There was nothing to come.
+            self._moved_at = self._clock()
         self._last = last
         self.figures.lag = max(0, last - self.committed)
 
@@ -180,8 +173,12 @@ class StreamReading:
         """
         if self.next in self._waiting or (self.next > self._last and not self._waiting):
             return None
-        is_late = self._clock() - self._moved_at >= _GAP_SECONDS
-        return self.next if is_late or self.next <= self._delivered else None
+        return self.next if self.is_late or self.next <= self._delivered else None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether what comes next has not come for longer than redelivery takes."""
+        return self._clock() - self._moved_at >= _GAP_SECONDS
 
     def hurry(self) -> None:
         """What was missing was there: what follows it, up to what waits, does not come either."""

@@ -10,11 +10,12 @@ from msgspec import Meta
 from enrgdaq.daq.store.server import ServerLink
 from enrgdaq.errors import ServerAwayError, TransportError
 from enrgdaq.federation.endpoints import UPLINK
+from enrgdaq.federation.jetstream.arrival import Arrived
 from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.doubt import Doubts
 from enrgdaq.federation.jetstream.login import login_of
 from enrgdaq.federation.jetstream.reader_line import Begun, ReaderLine
-from enrgdaq.federation.jetstream.reading import Arrived, StreamReading, Taken
+from enrgdaq.federation.jetstream.reading import StreamReading, Taken
 from enrgdaq.federation.jetstream.wants import MOST_RINGS, VERSION, HasRead, Want
 from enrgdaq.federation.taking import TakingConfig, TakingJob
 from enrgdaq.models import FederationNatsConfig
@@ -234,6 +235,8 @@ class DAQJobNatsReceiver(TakingJob):
                 self._doubt(line, reading, number)
                 return
             self._doubts.forget(reading.stream)
+            if reading.is_late:
+                line.renew(reading.stream, number)
             self._take(line, reading.stream, found)
             reading.hurry()
 

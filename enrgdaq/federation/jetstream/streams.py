@@ -15,6 +15,7 @@ _WANTED_BYTES: Final = 16 << 20
 _ACK_SECONDS: Final = 6
 """What was not acknowledged for so long is delivered again."""
 
+_FROM_NUMBER: Final = "by_start_sequence"
 _KEYS: Final = {
     "retention": "retention",
     "storage": "storage",
@@ -95,10 +96,13 @@ async def ensure_stream(connection: Connection, wanted: api.StreamConfig) -> api
     return info
 
 
-async def ensure_consumer(connection: Connection, stream: str, node: str) -> api.ConsumerInfo:
+async def ensure_consumer(
+    connection: Connection, stream: str, node: str, *, first: int = 0
+) -> api.ConsumerInfo:
     """The durable consumer of a node that takes, made if there was none.
 
-    Whoever comes first makes it: sent records wait for it from then on.
+    Whoever comes first makes it: sent records wait for it from then on. ``first``: the message that
+    a new one begins with, if that is not the stream's first one.
     """
     name = names.token(node)
     try:
@@ -106,19 +110,33 @@ async def ensure_consumer(connection: Connection, stream: str, node: str) -> api
     except api.RefusedError as error:
         if error.number != api.NO_CONSUMER:
             raise
-        wanted = api.ConsumerConfig(durable_name=name, ack_wait=_ACK_SECONDS * _SECOND)
+        wanted = api.ConsumerConfig(
+            durable_name=name,
+            ack_wait=_ACK_SECONDS * _SECOND,
+            deliver_policy=_FROM_NUMBER if first else "all",
+            opt_start_seq=first,
+        )
         request = {"stream_name": stream, "config": _without_empty(wanted)}
         info = await connection.ask(
             api.ConsumerInfo, f"CONSUMER.DURABLE.CREATE.{stream}.{name}", request
         )
     config = info.config
-    is_ours = config.ack_policy == "explicit" and config.deliver_policy == "all"
+    is_ours = config.ack_policy == "explicit" and config.deliver_policy in ("all", _FROM_NUMBER)
     if not is_ours or config.filter_subject or config.deliver_subject:
         raise ServerAwayError(
             f"consumer {name} of stream {stream} is none of ours; remove it by: nats consumer rm"
             f" {stream} {name}"
         )
     return info
+
+
+async def remove_consumer(connection: Connection, stream: str, node: str) -> None:
+    """Remove the consumer of a node, if there is one."""
+    try:
+        await connection.ask(api.Answer, f"CONSUMER.DELETE.{stream}.{names.token(node)}")
+    except api.RefusedError as error:
+        if error.number != api.NO_CONSUMER:
+            raise
 
 
 async def all_consumers(connection: Connection, stream: str) -> list[api.ConsumerInfo]:

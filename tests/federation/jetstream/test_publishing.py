@@ -17,6 +17,7 @@ from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.errors import ServerAwayError
 from enrgdaq.federation.batching import Held
 from enrgdaq.federation.jetstream import api, names, nats_line
+from enrgdaq.federation.jetstream.arrival import Arrived
 from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.login import Login
 from enrgdaq.federation.jetstream.messages import (
@@ -29,7 +30,6 @@ from enrgdaq.federation.jetstream.messages import (
 )
 from enrgdaq.federation.jetstream.nats_line import NatsLine
 from enrgdaq.federation.jetstream.publishing import OutOfStepError, Published, Publisher
-from enrgdaq.federation.jetstream.reading import Arrived
 from enrgdaq.federation.jetstream.unread import Unread
 from enrgdaq.federation.jetstream.wants import (
     VERSION,

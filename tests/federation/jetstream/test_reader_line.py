@@ -1,15 +1,19 @@
-"""For which deliveries a node asks the server for patience."""
+"""What a line makes of deliveries, and of a consumer that does not deliver."""
 
+import time
 from collections import Counter, deque
 from threading import Condition
 from types import SimpleNamespace
 from typing import Any
 
+from enrgdaq.federation.jetstream.arrival import Arrived
 from enrgdaq.federation.jetstream.messages import PLACE_HEADER, Place, write_place
 from enrgdaq.federation.jetstream.reader_line import ReaderLine
-from enrgdaq.federation.jetstream.reading import Arrived
 from enrgdaq.federation.jetstream.unacknowledged import Unacknowledged
+from tests.federation.jetstream.test_publishing import Sender, sender
+from tests.federation.jetstream.test_reading import LOG, held
 
+__all__ = ["sender"]
 FOR_EVER = 1e12
 
 
@@ -50,3 +54,24 @@ def test_a_line_keeps_one_delivery_of_each_message() -> None:
     assert line._unacknowledged.since(FOR_EVER) == ["$JS.ACK.stream.hub.3.7.3.0.0"]
     again = [one.is_again for _, one in line._came if isinstance(one, Arrived)]
     assert again == [False, True, True]
+
+
+def test_a_consumer_that_is_made_anew_begins_where_it_is_told(sender: Sender) -> None:
+    out = sender.line()
+    for number in range(4):
+        sender.send(out, held(number))
+    line = ReaderLine(sender.connect(), sender.settings, "hub", LOG)
+    came: list[int] = []
+
+    def take_until(numbers: list[int]) -> None:
+        deadline = time.monotonic() + 15
+        while came != numbers:
+            assert time.monotonic() < deadline
+            came.extend(one.sequence for _, one in line.take(0.1) if isinstance(one, Arrived))
+
+    take_until([1, 2, 3, 4])
+    line.renew(sender.stream, 3)
+    sender.send(out, held(4))
+    take_until([1, 2, 3, 4, 5, 3, 4, 5])
+    line.close()
+    out.close()

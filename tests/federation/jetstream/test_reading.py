@@ -11,8 +11,9 @@ from enrgdaq.daq.mirrored import Home, unmirror
 from enrgdaq.daq.outbox import PassedOn
 from enrgdaq.errors import TransportError
 from enrgdaq.federation.batching import Held, make_batch
+from enrgdaq.federation.jetstream.arrival import Arrived
 from enrgdaq.federation.jetstream.messages import parts, read_place, whole, write_place
-from enrgdaq.federation.jetstream.reading import Arrived, StreamReading, Taken
+from enrgdaq.federation.jetstream.reading import StreamReading, Taken
 from enrgdaq.federation.positions import Positions
 from enrgdaq.federation.unpacking import HEADER_ROOM
 from enrgdaq.models import SupervisorInfo
@@ -197,6 +198,18 @@ def test_what_a_consumer_forgot_is_asked_for_after_a_while(near: Near) -> None:
     assert near.reading.missing == 1
     near.take(stream.messages[1])
     near.reading.hurry()
+    assert near.reading.missing == 2
+
+
+def test_what_comes_after_a_long_silence_is_not_late(near: Near) -> None:
+    stream = Stream()
+    stream.send([held(0)])
+    near.begin(1)
+    near.take(stream.messages[1])
+    near.now += 600
+    near.reading.look_at(2)
+    assert near.reading.missing is None
+    near.now += 60
     assert near.reading.missing == 2
 
 

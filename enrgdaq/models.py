@@ -99,6 +99,13 @@ class FederationNatsConfig(Struct, kw_only=True, forbid_unknown_fields=True):
             " is half full; false keeps it for others, up to max_age_hours"
         ),
     ] = True
+    keep_unread: Annotated[
+        bool,
+        Meta(
+            description="keep a copy on this node's disk of what not every reader has yet, up to"
+            " max_size_mb, and send it again when servers have lost it; false trusts the servers"
+        ),
+    ] = True
     max_size_mb: Annotated[
         int, Meta(ge=16, description="most that the stream of this node may take, MiB")
     ] = 1024

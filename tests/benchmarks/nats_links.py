@@ -2,8 +2,9 @@
 
 Real supervisors and servers of its own on this host. PLAIN is a program of a few lines that hands
 the same messages to the client of NATS and keeps 256 of them, or 8 MB, on their way. SENT is what
-the link's stream has stored, nobody reading; THROUGH is what a second node's reader has looked at,
-every word, with everything on the same cores. Then the cost of links that have nothing to do.
+the link's stream has stored, nobody reading; TRUSTING is that with keep_unread = false, so that the
+disk takes it once, as for PLAIN; THROUGH is what a second node's reader has looked at, every word,
+with everything on the same cores. Then the cost of links that have nothing to do.
 """
 
 import argparse
@@ -43,14 +44,19 @@ def main() -> None:
         url, size, seconds = options.plain
         print(asyncio.run(_publish_plainly(url, int(size), float(seconds), options.servers)))
         return
-    print(f"{'PAYLOAD':>9} {'PLAIN MB/S':>11} {'SENT MB/S':>10} {'RATIO':>6} {'THROUGH MB/S':>13}")
+    print(
+        f"{'PAYLOAD':>9} {'PLAIN MB/S':>11} {'SENT MB/S':>10} {'RATIO':>6} {'TRUSTING MB/S':>14}"
+        f" {'RATIO':>6} {'THROUGH MB/S':>13}"
+    )
     for payload in options.payload_bytes:
-        plain = plain_rate(payload, options.seconds, options.servers)
-        sent = link_rate(payload, options.seconds, options.servers, has_reader=False)
-        through = link_rate(payload, options.seconds, options.servers, has_reader=True)
+        of_payload = payload, options.seconds, options.servers
+        plain = plain_rate(*of_payload)
+        sent = link_rate(*of_payload, has_reader=False)
+        trusting = link_rate(*of_payload, has_reader=False, keep_unread=False)
+        through = link_rate(*of_payload, has_reader=True)
         print(
             f"{payload:>9} {plain / 1e6:>11.1f} {sent / 1e6:>10.1f} {sent / plain:>6.2f}"
-            f" {through / 1e6:>13.1f}",
+            f" {trusting / 1e6:>14.1f} {trusting / plain:>6.2f} {through / 1e6:>13.1f}",
             flush=True,
         )
     if options.idle_seconds:
@@ -66,11 +72,13 @@ def plain_rate(payload: int, seconds: float, servers: int) -> float:
         return float(done.stdout)
 
 
-def link_rate(payload: int, seconds: float, servers: int, *, has_reader: bool) -> float:
+def link_rate(
+    payload: int, seconds: float, servers: int, *, has_reader: bool, keep_unread: bool = True
+) -> float:
     """Bytes of payload a second that a link's stream stores, or that come out at its other end."""
     with _servers(servers) as (urls, folder), contextlib.ExitStack() as stack:
         hub, spoke = (stack.enter_context(own_node_in(folder, name)) for name in ("hub", "spoke"))
-        _link(hub, spoke, urls, servers)
+        _link(hub, spoke, urls, servers, keep_unread=keep_unread)
         hub.add("reader", READER.format(result=folder / "result.json"))
         spoke.add("producer", PRODUCER.format(payload=payload, rate=0))
         hub.start()
@@ -157,11 +165,14 @@ def _servers(count: int) -> Iterator[tuple[list[str], Path]]:
         yield cluster.urls, Path(name)
 
 
-def _link(hub: Node, spoke: Node, urls: list[str], servers: int) -> None:
+def _link(
+    hub: Node, spoke: Node, urls: list[str], servers: int, *, keep_unread: bool = True
+) -> None:
     prefix = nats_links.new_prefix()
     stream = {"replicas": servers, "max_size_mb": _STREAM_MB}
     nats_links.link(hub, urls, prefix, send=False, receive=True, nats=stream)
-    nats_links.link(spoke, urls, prefix, nats=stream, when_behind="hold")
+    sender = {**stream, "keep_unread": keep_unread}
+    nats_links.link(spoke, urls, prefix, nats=sender, when_behind="hold")
 
 
 def _counted(node: Node) -> int:

@@ -22,7 +22,7 @@ from enrgdaq.federation.jetstream.publishing import (
     full_text,
 )
 from enrgdaq.federation.jetstream.readers import Readers
-from enrgdaq.federation.jetstream.streams import data_config, ensure_stream, may_lose_unread
+from enrgdaq.federation.jetstream.streams import data_config, ensure_stream
 from enrgdaq.federation.jetstream.unread import Unread
 from enrgdaq.federation.jetstream.writing import Writing
 from enrgdaq.models import FederationNatsConfig
@@ -71,10 +71,7 @@ class NatsLine:
             self._publisher = connection.call(
                 self._open(patience_seconds), patience_seconds + _OPEN_SECONDS
             )
-            self._writing = Writing(
-                *(connection, settings, node, self._publisher, unread, log),
-                keeps_unread=not may_lose_unread(self._config),
-            )
+            self._writing = Writing(connection, settings, node, self._publisher, unread, log)
             connection.begin(self._keep_house())
         except BaseException:
             connection.close()

@@ -20,7 +20,6 @@ from enrgdaq.federation.jetstream.nats_line import leader_of
 from enrgdaq.federation.jetstream.pulling import Pull
 from enrgdaq.federation.jetstream.streams import (
     ensure_consumer,
-    may_lose_unread,
     remove_consumer,
 )
 from enrgdaq.federation.jetstream.unacknowledged import Unacknowledged
@@ -50,7 +49,7 @@ _ENDINGS: Final = ("404", "408")  # nothing there, time is over
 
 
 class Begun(NamedTuple):
-    """A stream is read from now on, and what it has; ``may_lose``: its limits remove the unread."""
+    """A stream is read from now on, and what it has."""
 
     node: str
     stream: str
@@ -59,7 +58,6 @@ class Begun(NamedTuple):
     delivered: int
     first: int
     last: int
-    may_lose: bool
 
 
 class Facts(NamedTuple):
@@ -196,7 +194,6 @@ class ReaderLine:
                     consumer.delivered.stream_seq,
                     info.state.first_seq,
                     info.state.last_seq,
-                    may_lose_unread(info.config),
                 )
                 self.facts[stream] = _facts(info)
                 self._unacknowledged.begin(stream)

@@ -115,7 +115,6 @@ class DAQJobNatsReceiver(TakingJob):
                     largest_bytes=self.largest_bytes,
                     log=self.log,
                 )
-            reading.ends.may_have_gaps = one.may_lose
             reading.begin(
                 one.created,
                 acknowledged=one.acknowledged,

@@ -17,8 +17,6 @@ class RingEnds:
     def __init__(self, node: str, positions: Positions, log: logging.Logger) -> None:
         self.knows_beginnings = False
         """Whether it was there when rings began that it has never heard of."""
-        self.may_have_gaps = False
-        """Whether the stream is allowed to lose something, and nobody has it any more."""
         self.lacks: set[str] = set()
         """Rings of which something is missing."""
         self._node = node
@@ -34,8 +32,6 @@ class RingEnds:
 
     def has_gap(self, ring_uuid: str, before: int) -> bool:
         """Whether something is missing before a message; ``before``: what it says of that."""
-        if self.may_have_gaps:
-            return False
         end = max(self._positions.end_of(self._node, ring_uuid), self._unpacked.get(ring_uuid, 0))
         return before > end and (end > 0 or self.knows_beginnings)
 

@@ -59,9 +59,10 @@ def wanted_config(settings: FederationNatsConfig) -> api.StreamConfig:
     )
 
 
-def may_lose_unread(config: api.StreamConfig) -> bool:
-    """Whether a stream removes by itself what nobody has read, as it was told to."""
-    return config.discard == "old" or config.max_age > 0
+def keeps_unread(settings: FederationNatsConfig) -> bool:
+    """Whether a sender keeps what is not read: not where its stream is to lose it after a while."""
+    may_lose = settings.discard == "old" or settings.max_age_hours > 0
+    return settings.keep_unread and not may_lose
 
 
 def differences(wanted: api.StreamConfig, found: api.StreamConfig) -> list[str]:

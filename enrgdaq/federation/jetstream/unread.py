@@ -13,7 +13,6 @@ A folder of segments, each a row of batches::
 It survives a kill, not a power cut: then servers have it.
 """
 
-import contextlib
 import os
 import struct
 import zlib
@@ -65,8 +64,8 @@ class Unread:
         self._floor = floor
         self._rings: dict[str, deque[Batch]] = {}
         self._left: Counter[Path] = Counter()
-        self._file: BinaryIO | None = None
-        self._current: Path | None = None
+        self._descriptor = -1
+        self._current = folder
         self._offset = 0
         self._number = 0
         self.bytes = 0
@@ -98,21 +97,16 @@ class Unread:
         """Keep a batch, unless all of it is here; when this returns it survives a kill."""
         if end <= self.end_of(ring_uuid):
             return
-        self._floor.check()
         note = msgspec.msgpack.encode(_Note(ring_uuid, before, end))
         total = _checksum(data)
         head = _WORDS.pack(_MAGIC, len(note), len(data), total) + note
         head += zlib.crc32(head).to_bytes(_CRC_BYTES, "little")
-        file, segment = self._open()
+        segment = self._open()
         try:
-            file.write(head)
-            file.write(data)
-            file.flush()
+            _write_all(self._descriptor, head, data)
         except OSError:
             # What comes next must not follow half a batch.
-            with contextlib.suppress(OSError):
-                file.close()
-            self._file = None
+            self.close()
             raise
         offset = self._offset + len(head)
         self._offset = offset + len(data)
@@ -138,9 +132,9 @@ class Unread:
 
     def close(self) -> None:
         """Let go of the file; idempotent."""
-        if self._file is not None:
-            self._file.close()
-        self._file = None
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
 
     def _append(self, batch: Batch) -> None:
         self._rings.setdefault(batch.ring_uuid, deque()).append(batch)
@@ -156,16 +150,17 @@ class Unread:
                 self.close()
             batch.segment.unlink(missing_ok=True)
 
-    def _open(self) -> tuple[BinaryIO, Path]:
+    def _open(self) -> Path:
         """Where the next batch goes; a segment of an earlier life is never written again."""
-        if self._file is None or self._current is None or self._offset >= _SEGMENT_BYTES:
+        if self._descriptor < 0 or self._offset >= _SEGMENT_BYTES:
             self.close()
+            self._floor.check()
             self._number += 1
             self._current = self._folder / f"{self._number:010d}{SUFFIX}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._file = os.fdopen(os.open(self._current, flags, 0o600), "wb")
+            self._descriptor = os.open(self._current, flags, 0o600)
             self._offset = 0
-        return self._file, self._current
+        return self._current
 
     def _find_batches(self, segment: Path) -> None:
         size = segment.stat().st_size
@@ -195,6 +190,15 @@ def _read_head(file: BinaryIO, segment: Path, offset: int) -> Batch | None:
     where = msgspec.msgpack.decode(note, type=_Note)
     begin = offset + _WORDS.size + note_bytes + _CRC_BYTES
     return Batch(where.ring_uuid, where.before, where.end, segment, begin, data_bytes, total)
+
+
+def _write_all(descriptor: int, head: bytes, data: bytes) -> None:
+    # One call for both: after each, a thread waits until it may run Python again.
+    written = os.writev(descriptor, (head, data))
+    if written < len(head) + len(data):
+        rest = memoryview(head + data)[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def _checksum(data: bytes) -> int:

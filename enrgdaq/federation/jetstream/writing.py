@@ -19,6 +19,7 @@ from enrgdaq.federation.jetstream.messages import (
     write_place,
 )
 from enrgdaq.federation.jetstream.publishing import Published, Publisher
+from enrgdaq.federation.jetstream.streams import keeps_unread
 from enrgdaq.federation.jetstream.unread import Batch, Unread
 from enrgdaq.models import FederationNatsConfig
 
@@ -38,15 +39,13 @@ class Writing:
         publisher: Publisher,
         unread: Unread,
         log: logging.Logger,
-        *,
-        keeps_unread: bool,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._node = node
         self._publisher = publisher
         self._unread = unread
-        self._keeps_unread = keeps_unread
+        self._keeps_unread = keeps_unread(settings)
         self._log = log
         self._largest = connection.largest_message - HEADER_ROOM
         self._session = uuid.uuid4().hex
@@ -106,6 +105,9 @@ class Writing:
             end = batch.head.records[-1].end
             if self._keeps_unread:
                 self._unread.add(ring_uuid, before, end, data)
+            else:
+                # What a reader misses nobody could send it again.
+                before = 0
             self._publish(ring_uuid, data, before, end, give_up, is_again=self._is_again)
             self._before[ring_uuid] = end
 

@@ -292,13 +292,16 @@ def test_what_is_not_kept_any_more_holds_up_nobody(
     assert [(place.before, place.end) for place in sender.places().values()] == [(0, 64), (0, 128)]
 
 
-def test_nothing_is_kept_of_what_may_be_lost(sender: Sender) -> None:
-    sender.settings.discard = "old"
-    sender.settings.may_lose_unread = True
+@pytest.mark.parametrize("how", [{"keep_unread": False}, {"discard": "old"}, {"max_age_hours": 1}])
+def test_where_nothing_is_kept_no_reader_waits_for_it(sender: Sender, how: dict[str, Any]) -> None:
+    for key, value in how.items():
+        setattr(sender.settings, key, value)
     line = sender.line()
     sender.send(line, held(0))
+    sender.send(line, held(1))
     line.close()
-    assert (sender.numbers(), sender.unread.bytes) == ([1], 0)
+    assert [(place.before, place.end) for place in sender.places().values()] == [(0, 64), (0, 128)]
+    assert not sender.unread.bytes
 
 
 async def _read_all(sender: Sender, into: list[Arrived]) -> None:

@@ -253,17 +253,6 @@ def test_nothing_is_taken_behind_a_gap_before_it_is_sent_again(
     assert not near.reading.ends.lacks
 
 
-def test_a_stream_that_may_lose_something_is_read_all_the_same(near: Near) -> None:
-    stream = Stream()
-    for number in range(3):
-        stream.send([held(number)])
-    near.begin(3)
-    near.reading.ends.may_have_gaps = True
-    near.take(stream.messages[1])
-    near.take(stream.messages[3]._replace(sequence=2))
-    assert (near.numbers, near.reading.ends.lacks) == ([0, 2], set())
-
-
 def test_the_beginning_of_a_ring_is_missed_by_those_who_were_there(near: Near) -> None:
     stream = Stream()
     stream._before = 64

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from enrgdaq.daq.mirrored import home_of, mirrored_records
-from enrgdaq.daq.store.journal import replace_file
 from enrgdaq.errors import CodecError
+from enrgdaq.federation.slots import SlotFile
 from enrgdaq.transport.ring import RingFile
 
 _SUFFIX: Final = ".positions"
@@ -28,6 +28,7 @@ class Positions:
         self._folder = folder
         self._ends: dict[str, dict[str, int]] = {}
         self._changed: set[str] = set()
+        self._files: dict[str, SlotFile] = {}
         for file in sorted(folder.glob(f"*{_SUFFIX}")):
             self._load(file)
 
@@ -84,15 +85,20 @@ class Positions:
     def save(self) -> None:
         """Write what has changed. Raises ``OSError``; then nothing may be acknowledged."""
         for node in sorted(self._changed):
-            data = msgspec.json.encode(self._ends[node])
-            replace_file(self._folder / f"{node}{_SUFFIX}", data)
+            self._file_of(node).write(msgspec.json.encode(self._ends[node]))
             self._changed.discard(node)
 
+    def _file_of(self, node: str) -> SlotFile:
+        path = self._folder / f"{node}{_SUFFIX}"
+        return self._files.setdefault(node, SlotFile(path))
+
     def _load(self, file: Path) -> None:
+        node = file.name.removesuffix(_SUFFIX)
         try:
-            found = msgspec.json.decode(file.read_bytes(), type=dict[str, int])
+            data = self._file_of(node).read()
+            found = msgspec.json.decode(data, type=dict[str, int])
         except (OSError, msgspec.MsgspecError) as error:
             # After a power cut, say. Stores have watermarks of their own for what comes twice.
             _LOG.error("%s cannot be read, and is begun anew: %s", file, error)
             found = {}
-        self._ends[file.name.removesuffix(_SUFFIX)] = found
+        self._ends[node] = found

@@ -358,7 +358,9 @@ class DAQJobStore(DAQJob):
                 continue
             if self._warn_after:
                 self.say_working("")
-            self._give_up_at = None
+            if not self.stopping:
+                # Else a server that takes a little now and then would hold up the stop for ever.
+                self._give_up_at = None
             return True
 
     def _wait_for_server(self, error: ServerAwayError) -> None:

@@ -23,8 +23,11 @@ from enrgdaq.federation.jetstream.streams import keeps_unread
 from enrgdaq.federation.jetstream.unread import Batch, Unread
 from enrgdaq.models import FederationNatsConfig
 
-_BATCH_OVERHEAD: Final = 256 << 10  # a batch's first frame, for many small records
-_MOST_BATCH_BYTES: Final = 4 << 20  # half of what a reader has room for besides a record
+_BATCH_OVERHEAD: Final = 16 << 10  # what a batch's first frame says besides its records
+_BATCH_BYTES: Final = 360 << 10
+"""For one server: larger ones the client hands to the kernel in pieces, and copies the rest."""
+_REPLICATED_BATCH_BYTES: Final = 760 << 10
+"""For several, which agree on each message."""
 _SESSION_LETTERS: Final = 8
 
 
@@ -98,7 +101,8 @@ class Writing:
     def _send_ring(
         self, ring_uuid: str, records: Sequence[Held], give_up: Callable[[], bool]
     ) -> None:
-        most = min(max(self._largest - _BATCH_OVERHEAD, self._largest // 2), _MOST_BATCH_BYTES)
+        wanted = _BATCH_BYTES if self._settings.replicas == 1 else _REPLICATED_BATCH_BYTES
+        most = min(max(self._largest - _BATCH_OVERHEAD, self._largest // 2), wanted)
         numbers = itertools.count()
         for batch in batches(self._session, records, lambda: next(numbers), most_bytes=most):
             data, before = whole(batch), self._before[ring_uuid]

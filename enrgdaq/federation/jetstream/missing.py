@@ -14,6 +14,8 @@ from enrgdaq.federation.jetstream.wants import HasRead
 
 _STANDSTILL_SECONDS: Final = 10.0
 """Longer than it takes a reader to say how far it is, after it has read all that is stored."""
+_LONGEST_SECONDS: Final = 600.0
+"""Between attempts that do not help."""
 
 
 class _Lack(msgspec.Struct):
@@ -22,6 +24,7 @@ class _Lack(msgspec.Struct):
     have: int
     since: float
     until: int = 0
+    wait: float = _STANDSTILL_SECONDS
 
 
 class Missing:
@@ -60,7 +63,7 @@ class Missing:
                     lack.since = now
                     continue
                 is_new = sees_gap and not lack.until
-                if is_new or now - lack.since >= _STANDSTILL_SECONDS:
+                if is_new or now - lack.since >= lack.wait:
                     found[ring_uuid] = min(have, found.get(ring_uuid, have))
         return found
 
@@ -68,4 +71,5 @@ class Missing:
         """A ring was sent again; ``until``: the number of its last message in the stream."""
         for (_, ring), lack in self._lacks.items():
             if ring == ring_uuid:
+                lack.wait = min(2 * lack.wait, _LONGEST_SECONDS) if lack.until else lack.wait
                 lack.until, lack.since = until, now

@@ -114,9 +114,12 @@ class Unread:
 
     def read(self, batch: Batch) -> bytes:
         """A batch's data. Raises :class:`TransportError` for what the disk has damaged."""
-        with batch.segment.open("rb") as file:
-            file.seek(batch.offset)
-            data = file.read(batch.size)
+        try:
+            with batch.segment.open("rb") as file:
+                file.seek(batch.offset)
+                data = file.read(batch.size)
+        except OSError as error:
+            raise TransportError(f"{batch.segment}: {error.strerror}") from error
         if len(data) != batch.size or _checksum(data) != batch.checksum:
             raise TransportError(f"{batch.segment}: the batch at {batch.offset} is damaged")
         return data

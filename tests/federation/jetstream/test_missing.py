@@ -43,6 +43,18 @@ def test_a_gap_is_sent_at_once_and_again_only_when_readers_have_come_to_it() -> 
     assert sender.look(110, number=55, last=60, lacks=True) == 100
 
 
+def test_what_does_not_help_is_done_less_and_less_often() -> None:
+    sender, now, waits = Sender(), 0.0, []
+    sender.look(now, number=50, lacks=True)
+    for _ in range(9):
+        sender.missing.note_sent(RING, 40, now)
+        sent_at = now
+        while sender.look(now, number=50, lacks=True) is None:
+            now += 1
+        waits.append(now - sent_at)
+    assert waits == [10, 20, 40, 80, 160, 320, 600, 600, 600]
+
+
 def test_a_stream_that_counts_anew_is_compared_with_its_end() -> None:
     sender = Sender()
     sender.look(0, number=20, lacks=True)

@@ -73,6 +73,9 @@ def test_a_batch_that_the_disk_has_damaged_is_not_sent(tmp_path: Path) -> None:
     unread = opened(tmp_path)
     with pytest.raises(TransportError, match=r"0000000001\.unread: the batch at \d+ is damaged"):
         kept(unread, ONE)
+    segment.unlink()
+    with pytest.raises(TransportError, match=r"0000000001\.unread: No such file"):
+        kept(unread, ONE)
 
 
 def test_others_cannot_read_it(tmp_path: Path) -> None:

@@ -19,19 +19,26 @@ _LONGEST_SECONDS: Final = 600.0
 
 
 class _Lack(msgspec.Struct):
-    """``have``: where a ring ends for a reader; ``until``: the number up to which it was sent."""
+    """``have``, ``sent``: where a ring ends for a reader, and for its sender.
+
+    ``until``: the stream's number that a reader must have come to before it counts.
+    """
 
     have: int
+    sent: int
+    until: int
     since: float
-    until: int = 0
     wait: float = _STANDSTILL_SECONDS
 
 
 class Missing:
-    """To be asked again and again; remembers what it has found."""
+    """What the readers of one line lack; to be asked again and again."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: int = 0) -> None:
+        """``last``: the stream's number now; what was sent again before may be on its way."""
+        self._opened_at = last
         self._lacks: dict[tuple[str, str], _Lack] = {}
+        self._sent_until: dict[str, int] = {}
 
     def rings(
         self,
@@ -40,36 +47,43 @@ class Missing:
         *,
         created: str,
         last: int,
+        published: int,
         now: float,
     ) -> dict[str, int]:
         """Rings of which all behind a place is to be sent again.
 
         ``sent``: where the rings end that readers are not known to have; ``created``, ``last``: of
-        the stream, and its last message's number.
+        the stream, and the number that it has come to; ``published``: that it is to come to.
         """
         found: dict[str, int] = {}
+        lacks = {}
         for word in words:
             for ring_uuid in sent.keys() | word.lacks:
-                have = word.rings.get(ring_uuid, 0)
+                have, end = word.rings.get(ring_uuid, 0), sent.get(ring_uuid, 0)
                 sees_gap = ring_uuid in word.lacks
-                if not sees_gap and have >= sent[ring_uuid]:
-                    self._lacks.pop((word.node, ring_uuid), None)
+                if not sees_gap and have >= end:
                     continue
-                lack = self._lacks.get((word.node, ring_uuid))
-                if lack is None or lack.have != have:
-                    lack = self._lacks[word.node, ring_uuid] = _Lack(have, now)
-                behind = min(lack.until, last) if sees_gap else last
-                if word.created != created or word.number < behind:
+                key = word.node, ring_uuid
+                lack = self._lacks.get(key)
+                if lack is None or lack.have != have or (lack.sent != end and not sees_gap):
+                    # Not what the stream has later: other rings may go on for ever.
+                    until = self._sent_until.get(ring_uuid, self._opened_at)
+                    lack = _Lack(have, end, until if sees_gap else published, now)
+                lacks[key] = lack
+                if word.created != created or word.number < min(lack.until, last):
                     lack.since = now
                     continue
-                is_new = sees_gap and not lack.until
+                is_new = sees_gap and ring_uuid not in self._sent_until
                 if is_new or now - lack.since >= lack.wait:
                     found[ring_uuid] = min(have, found.get(ring_uuid, have))
+        self._lacks = lacks
         return found
 
     def note_sent(self, ring_uuid: str, until: int, now: float) -> None:
         """A ring was sent again; ``until``: the number of its last message in the stream."""
+        is_again = ring_uuid in self._sent_until
+        self._sent_until[ring_uuid] = until
         for (_, ring), lack in self._lacks.items():
             if ring == ring_uuid:
-                lack.wait = min(2 * lack.wait, _LONGEST_SECONDS) if lack.until else lack.wait
+                lack.wait = min(2 * lack.wait, _LONGEST_SECONDS) if is_again else lack.wait
                 lack.until, lack.since = until, now

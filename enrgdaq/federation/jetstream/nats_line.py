@@ -32,6 +32,7 @@ _OPEN_SECONDS: Final = 20.0
 _RETRY_SECONDS: Final = 0.25
 _STEP_SECONDS: Final = 0.1
 _MOST_STEPS: Final = 200
+_STEPS_AGAIN: Final = 20
 _AGAIN_A_TURN: Final = 8
 """Batches that are sent again before the job looks at other things."""
 _FULL_SECONDS: Final = 3.0
@@ -64,13 +65,13 @@ class NatsLine:
         self._config = data_config(settings, node)
         self._info = api.StreamInfo()
         self._readers = Readers(connection, settings, node, self._config.name, log)
-        self._missing = Missing()
         self._again: dict[str, int] = {}
         self._gone = ""
         try:
             self._publisher = connection.call(
                 self._open(patience_seconds), patience_seconds + _OPEN_SECONDS
             )
+            self._missing = Missing(self._info.state.last_seq)
             self._writing = Writing(connection, settings, node, self._publisher, unread, log)
             connection.begin(self._keep_house())
         except BaseException:
@@ -115,10 +116,12 @@ class NatsLine:
             self._send_again(give_up)
         self._in_step(lambda: self._writing.send(by_ring, give_up), give_up)
 
-    def _in_step(self, publish: Callable[[], None], give_up: Callable[[], bool]) -> None:
+    def _in_step(
+        self, publish: Callable[[], None], give_up: Callable[[], bool], steps: int = _MOST_STEPS
+    ) -> None:
         """Publish, as often as it takes until the stream is where it was thought to be."""
         last: OutOfStepError | None = None
-        for _ in range(_MOST_STEPS):
+        for _ in range(steps):
             try:
                 publish()
             except OutOfStepError as error:
@@ -135,7 +138,7 @@ class NatsLine:
             else:
                 return
         raise ServerAwayError(
-            f"{last}, {_MOST_STEPS} times: somebody else writes there too, or its servers do not"
+            f"{last}, {steps} times: somebody else writes there too, or its servers do not"
             f" agree on its end; then restart the one that leads it, {leader_of(self._info)}"
         )
 
@@ -145,6 +148,7 @@ class NatsLine:
             {ring: self._unread.end_of(ring) for ring in self._unread.rings},
             created=self._info.created,
             last=self._info.state.last_seq,
+            published=self._publisher.last_sequence,
             now=time.monotonic(),
         )
         for ring_uuid, place in self._again.items():
@@ -168,7 +172,10 @@ class NatsLine:
         ring_uuid, place = next(iter(self._again.items()))
         batches = list(itertools.islice(self._unread.after(ring_uuid, place), _AGAIN_A_TURN))
         if batches:
-            self._in_step(lambda: self._writing.send_again(batches, place, give_up), give_up)
+            self._in_step(
+                *(lambda: self._writing.send_again(batches, place, give_up), give_up),
+                steps=_STEPS_AGAIN,
+            )
             self._again[ring_uuid] = batches[-1].end
         else:
             del self._again[ring_uuid]

@@ -143,7 +143,7 @@ class Publisher:
         sequence = self._expected.pop(number, 0)
         if answer.error is not None:
             return self._refusal_for(answer.error)
-        if answer.seq != sequence:
+        if answer.seq != sequence or answer.duplicate:
             # It came by an earlier line; what follows counts from another number. A number of 0:
             # its leader has seen the message, and may still lose it.
             how = "has it already" if answer.duplicate and answer.seq else "is storing it"

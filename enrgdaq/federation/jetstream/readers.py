@@ -6,6 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from enrgdaq.errors import TransportError
 from enrgdaq.federation.jetstream import api, names
 from enrgdaq.federation.jetstream.connection import Connection
@@ -145,7 +147,10 @@ class Readers:
         with contextlib.suppress(TransportError):
             prefix = self._settings.prefix
             said = read_progress(message.data, message.subject, prefix, self._node)
-            self._progress[said.node] = said
+            before = self._progress.get(said.node)
+            # A word names the rings that moved last; of others what it said before still holds.
+            rings = {**before.rings, **said.rings} if before is not None else said.rings
+            self._progress[said.node] = msgspec.structs.replace(said, rings=rings)
 
     async def _meet(self, want: Want) -> None:
         """First its consumer is there, then things are sent for it."""
@@ -160,8 +165,8 @@ class Readers:
                 is_first = False
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            if self._heard.get(want.node) is want:
-                del self._heard[want.node]
-                with self._lock:
+            with self._lock:
+                if self._heard.get(want.node) is want:
                     self._wants[want.node] = want
+                    del self._heard[want.node]
                     self._has_news = True

@@ -36,7 +36,8 @@ class Taken(msgspec.Struct):
     """A batch on its way into the mirror ring."""
 
     reading: "StreamReading"
-    key: str
+    life: int
+    """How often the stream had begun anew when it was taken."""
     sequence: int
     """The number of its last message."""
     places: list[tuple[str, str, int]] = []
@@ -72,6 +73,7 @@ class StreamReading:
         """Of the stream."""
         self.ends = RingEnds(node, positions, log)
         self._key = ""
+        self._life = 0
         self._positions = positions
         self._largest = largest_bytes
         self._log = log
@@ -82,6 +84,7 @@ class StreamReading:
         self._last = 0
         self._delivered = 0
         self._moved_at = clock()
+        self._began_at = 0
 
     def begin(
         self, created: str, *, acknowledged: int, delivered: int, first: int, last: int
@@ -98,8 +101,7 @@ class StreamReading:
                 self._log.warning("stream %s has begun anew", self.stream)
             self._key = key
             self._start_over(self.committed)
-            # Rings of which it has never heard may have begun before it came.
-            self.ends.knows_beginnings = self.committed > 0 or first <= 1
+            self._began_at = 0 if self.committed > 0 or first <= 1 else last
         self._positions.forget_rings(self.node, {key})
         self.created = created
         self._delivered = max(delivered, acknowledged)
@@ -111,6 +113,8 @@ class StreamReading:
             # There was nothing to come.
             self._moved_at = self._clock()
         self._last = last
+        # What began before this node came has no beginning for it.
+        self.ends.knows_beginnings = self.committed >= self._began_at
         self.figures.lag = max(0, last - self.committed)
 
     def counts_anew(self, arrived: Arrived) -> bool:
@@ -128,7 +132,6 @@ class StreamReading:
         ):
             return False
         self._log.warning("stream %s counts anew from %d", self.stream, number)
-        self._key += "'"
         self._start_over(number - 1)
         return True
 
@@ -219,7 +222,7 @@ class StreamReading:
         if taken.passed is not None:
             self.ends.note_written(taken.passed)
         # What was taken before the stream began anew counts for its old numbers only.
-        if taken.done == len(taken.records) and taken.key == self._key:
+        if taken.done == len(taken.records) and taken.life == self._life:
             self._positions.note(self.node, self._key, taken.sequence)
 
     def _take_next(self, arrived: Arrived) -> Taken | None:
@@ -232,7 +235,7 @@ class StreamReading:
                 "stream %s: message %d is the rest of a batch whose beginning is gone",
                 *(self.stream, arrived.sequence),
             )
-            return Taken(self, self._key, arrived.sequence)
+            return Taken(self, self._life, arrived.sequence)
         if place.size > self._largest + _BATCH_ROOM:
             raise self._no_room(place.size)
         pieces = [*pieces, arrived]
@@ -240,14 +243,14 @@ class StreamReading:
             self._parts = pieces
             return None
         if self.ends.find_gap(arrived.ring_uuid, place.before):
-            taken = Taken(self, self._key, arrived.sequence)
+            taken = Taken(self, self._life, arrived.sequence)
         else:
             taken = self._unpack(arrived, [piece.data for piece in pieces])
         self._parts = []
         return taken
 
     def _unpack(self, last: Arrived, data: list[bytes]) -> Taken:
-        taken = Taken(self, self._key, last.sequence)
+        taken = Taken(self, self._life, last.sequence)
         try:
             batch, body = join(data)
             if {home.ring_uuid for home in batch.homes} != {last.ring_uuid}:
@@ -289,6 +292,7 @@ class StreamReading:
         )
 
     def _start_over(self, known: int) -> None:
+        self._life += 1
         self.next = known + 1
         self._waiting.clear()
         self._parts = []

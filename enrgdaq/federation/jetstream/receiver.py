@@ -26,6 +26,7 @@ _TEND_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
 _ASKED_A_TURN: Final = 16
 _PROGRESS_SECONDS: Final = 1.0
+_REPEAT_SECONDS: Final = 15.0
 
 
 class DAQJobNatsReceiverConfig(TakingConfig, kw_only=True):
@@ -206,11 +207,13 @@ class DAQJobNatsReceiver(TakingJob):
             created=reading.created,
             number=reading.committed,
             rings=reading.ends.newest(),
-            lacks=sorted(reading.ends.lacks)[:MOST_RINGS],
+            lacks=list(reading.ends.lacks)[-MOST_RINGS:],
         )
         said = self._progress.get(reading.stream)
         now = time.monotonic()
-        if said is None or (said[:2] != (line, word) and now >= said[2]):
+        # Also when nothing has changed: the last word may have been lost.
+        is_news = said is None or said[:2] != (line, word)
+        if said is None or now >= said[2] + (0.0 if is_news else _REPEAT_SECONDS):
             line.say_progress(reading.node, word)
             facts = line.facts.get(reading.stream)
             is_urgent = facts is not None and facts.is_half_full

@@ -17,8 +17,8 @@ class RingEnds:
     def __init__(self, node: str, positions: Positions, log: logging.Logger) -> None:
         self.knows_beginnings = False
         """Whether it was there when rings began that it has never heard of."""
-        self.lacks: set[str] = set()
-        """Rings of which something is missing."""
+        self.lacks: dict[str, None] = {}
+        """Rings of which something is missing, the latest last."""
         self._node = node
         self._positions = positions
         self._log = log
@@ -42,14 +42,14 @@ class RingEnds:
                 self._log.warning(
                     "%s has sent again what of ring %s was lost", self._node, ring_uuid
                 )
-            self.lacks.discard(ring_uuid)
+            self.lacks.pop(ring_uuid, None)
             return False
         if ring_uuid not in self.lacks:
             self._log.warning(
                 "something of %s was lost before %d of ring %s; it is asked to send it again",
                 *(self._node, before, ring_uuid),
             )
-        self.lacks.add(ring_uuid)
+        self.lacks[ring_uuid] = None
         return True
 
     def is_spoiled_again(self, ring_uuid: str, end: int) -> bool:
@@ -78,6 +78,9 @@ class RingEnds:
         found.bytes = sum(len(record.payload) for record in found.records)
         if new:
             self._unpacked[ring_uuid] = unpacked
+        elif end := self._positions.end_of(self._node, ring_uuid):
+            # Its sender does not know yet that this node has it: it is said again.
+            self._positions.note(self._node, ring_uuid, end)
 
     def note_written(self, place: tuple[str, str, int]) -> None:
         """A record is in the mirror ring; ``place``: node, ring and end."""

@@ -13,6 +13,8 @@ A folder of segments, each a row of batches::
 It survives a kill, not a power cut: then servers have it.
 """
 
+import contextlib
+import logging
 import os
 import struct
 import zlib
@@ -28,6 +30,7 @@ from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.errors import TransportError
 
 SUFFIX: Final = ".unread"
+_LOG = logging.getLogger(__name__)
 _MAGIC: Final = b"EUB1"
 _WORDS: Final = struct.Struct("<4sIQI")
 _CRC_BYTES: Final = 4
@@ -85,9 +88,9 @@ class Unread:
         return batches[-1].end if batches else 0
 
     def end_before(self, ring_uuid: str, place: int) -> int:
-        """Where the last batch ends that was before a place of its ring; 0 when there is none."""
+        """Up to where a ring was sent before a place of it; 0 when nothing is kept of that."""
         batches = reversed(self._rings.get(ring_uuid, ()))
-        return next((one.end for one in batches if one.end <= place), 0)
+        return next((min(one.end, place) for one in batches if one.before < place), 0)
 
     def after(self, ring_uuid: str, place: int) -> Iterator[Batch]:
         """Batches of a ring that have something behind a place, in order."""
@@ -106,7 +109,11 @@ class Unread:
             _write_all(self._descriptor, head, data)
         except OSError:
             # What comes next must not follow half a batch.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._offset)
             self.close()
+            if not self._left[segment]:
+                self._remove(segment)
             raise
         offset = self._offset + len(head)
         self._offset = offset + len(data)
@@ -151,7 +158,12 @@ class Unread:
             del self._left[batch.segment]
             if batch.segment == self._current:
                 self.close()
-            batch.segment.unlink(missing_ok=True)
+            self._remove(batch.segment)
+
+    def _remove(self, segment: Path) -> None:
+        # A disk that is read-only now: the next start removes it.
+        with contextlib.suppress(OSError):
+            segment.unlink(missing_ok=True)
 
     def _open(self) -> Path:
         """Where the next batch goes; a segment of an earlier life is never written again."""
@@ -175,8 +187,13 @@ class Unread:
             ) and found.offset + found.size <= size:
                 self._append(found)
                 offset = found.offset + found.size
-        if segment not in self._left:
-            segment.unlink()
+        if offset < size:
+            _LOG.warning(
+                "%s: the last %d bytes are no batch; cut by a kill, or damaged",
+                *(segment, size - offset),
+            )
+        if not self._left[segment]:
+            self._remove(segment)
 
 
 def _read_head(file: BinaryIO, segment: Path, offset: int) -> Batch | None:

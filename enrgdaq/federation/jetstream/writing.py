@@ -74,7 +74,7 @@ class Writing:
             except TransportError as error:
                 self._log.error("ring %s: not sent again: %s", batch.ring_uuid, error)
                 continue
-            if 0 < place < batch.before:
+            if place < batch.before:
                 self._log.error(
                     "ring %s: what it had from %d to %d is not kept any more, and cannot be sent"
                     " again: these records are lost",

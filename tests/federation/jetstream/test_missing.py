@@ -21,6 +21,7 @@ class Sender:
         lacks: bool = False,
         created: str = "then",
         last: int = 40,
+        published: int = 40,
     ) -> int | None:
         """From where the ring is to be sent again, by what a reader says."""
         said = HasRead(
@@ -30,7 +31,9 @@ class Sender:
             rings={RING: have},
             lacks=[RING] if lacks else [],
         )
-        found = self.missing.rings([said], {RING: 500}, created="then", last=last, now=now)
+        found = self.missing.rings(
+            [said], {RING: 500}, created="then", last=last, published=published, now=now
+        )
         return found.get(RING)
 
 
@@ -82,15 +85,33 @@ def test_a_reader_that_gets_on_or_is_on_its_way_lacks_nothing() -> None:
     assert sender.look(100, number=40, have=500) is None
 
 
+def test_what_other_rings_send_meanwhile_hides_nothing() -> None:
+    """The reader is always a little behind the end of a stream that goes on."""
+    sender = Sender()
+    for now in range(10):
+        last = 40 + 10 * now
+        assert sender.look(now, number=last - 5, last=last, published=last) is None
+    assert sender.look(14, number=170, last=180, published=180) == 100
+
+
+def test_a_new_line_waits_until_readers_have_come_to_what_it_found() -> None:
+    """What they said last may be old, and what they lack on its way."""
+    sender = Sender()
+    sender.missing = Missing(40)
+    assert sender.look(0, number=5, last=60, lacks=True) is None
+    assert sender.look(50, number=39, last=60, lacks=True) is None
+    assert sender.look(51, number=40, last=60, lacks=True) == 100
+
+
 def test_a_ring_is_sent_from_where_the_first_of_its_readers_is() -> None:
     said = [
         HasRead(node=node, created="then", number=40, rings={RING: have}, lacks=[RING])
         for node, have in (("hall", 300), ("hub", 100), ("room", 200))
     ]
-    found = Missing().rings(said, {RING: 500}, created="then", last=40, now=0)
+    found = Missing().rings(said, {RING: 500}, created="then", last=40, published=40, now=0)
     assert found == {RING: 100}
 
 
 def test_a_gap_is_answered_also_where_nothing_is_kept() -> None:
     said = HasRead(node="hub", created="then", number=40, lacks=[RING])
-    assert Missing().rings([said], {}, created="then", last=40, now=0) == {RING: 0}
+    assert Missing().rings([said], {}, created="then", last=40, published=40, now=0) == {RING: 0}

@@ -49,7 +49,7 @@ def test_a_line_keeps_one_delivery_of_each_message() -> None:
     headers = {PLACE_HEADER: write_place(Place(0, 64, 1, 1, 4))}
     for delivered in range(1, 4):
         reply = f"$JS.ACK.stream.hub.{delivered}.7.{delivered}.0.0"
-        message: Any = SimpleNamespace(reply=reply, subject="x", headers=headers, data=b"")
+        message: Any = SimpleNamespace(reply=reply, subject="1" * 32, headers=headers, data=b"")
         line._hear("stream", pull, message)
     assert line._unacknowledged.since(FOR_EVER) == ["$JS.ACK.stream.hub.3.7.3.0.0"]
     again = [one.is_again for _, one in line._came if isinstance(one, Arrived)]

@@ -1,11 +1,15 @@
 """What a sender keeps until its readers have it, over kills and disks that fail."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.errors import TransportError
+from enrgdaq.federation.jetstream import unread as unread_module
 from enrgdaq.federation.jetstream.unread import Unread
 
 ONE, TWO = "1" * 32, "2" * 32
@@ -30,7 +34,7 @@ def test_batches_outlive_a_kill_each_once_and_in_order(tmp_path: Path) -> None:
         assert kept(after, ONE, 10) == [(10, 20, b"b" * 8)]
         assert kept(after, TWO) == [(5, 9, b"")]
         assert (after.bytes, after.end_of(ONE), after.rings) == (21, 20, {ONE, TWO})
-        assert [after.end_before(ONE, place) for place in (9, 10, 19, 50)] == [0, 10, 10, 20]
+        assert [after.end_before(ONE, place) for place in (9, 10, 19, 50)] == [9, 10, 19, 20]
     unread.close()
 
 
@@ -83,6 +87,25 @@ def test_others_cannot_read_it(tmp_path: Path) -> None:
     unread.add(ONE, 0, 10, b"x")
     (segment,) = (tmp_path / "kept").iterdir()
     assert (segment.stat().st_mode & 0o777, segment.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    unread.close()
+
+
+def test_a_disk_that_refuses_keeps_no_garbage(tmp_path: Path, monkeypatch: Any) -> None:
+    unread = opened(tmp_path)
+    unread.add(ONE, 0, 10, b"x")
+
+    def refuse(descriptor: int, head: bytes, data: bytes) -> None:
+        os.write(descriptor, head)
+        raise OSError(errno.EDQUOT, "no more")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(unread_module, "_write_all", refuse)
+        for _ in range(3):
+            with pytest.raises(OSError, match="no more"):
+                unread.add(ONE, 10, 20, b"y")
+    assert len(list(tmp_path.iterdir())) == 1
+    unread.add(ONE, 10, 20, b"y")
+    assert kept(opened(tmp_path), ONE) == [(0, 10, b"x"), (10, 20, b"y")]
     unread.close()
 
 

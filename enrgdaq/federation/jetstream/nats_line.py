@@ -137,6 +137,10 @@ class NatsLine:
                 self._writing.start_over(self._info.state.last_seq)
             else:
                 return
+        with contextlib.suppress(ServerAwayError):
+            # A leader may be wrong about its stream's end for good; the next one looks anew.
+            request = f"STREAM.LEADER.STEPDOWN.{self._config.name}"
+            self._connection.call(self._connection.ask(api.Answer, request))
         raise ServerAwayError(
             f"{last}, {steps} times: somebody else writes there too, or its servers do not"
             f" agree on its end; then restart the one that leads it, {leader_of(self._info)}"

@@ -6,6 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from enrgdaq.daq.models import LinkFigures
@@ -137,14 +138,20 @@ class NatsLine:
                 self._writing.start_over(self._info.state.last_seq)
             else:
                 return
+        if isinstance(last, StreamFullError):
+            raise ServerAwayError(f"{last}, {steps} times") from last
+        if steps == _MOST_STEPS:
+            self._ask_for_another_leader()
+        raise ServerAwayError(
+            f"{last}, {steps} times: somebody else writes there too, or its servers do not agree on"
+            f" its end; then restart the one that leads it, {leader_of(self._info)}"
+        )
+
+    def _ask_for_another_leader(self) -> None:
+        """A leader may be wrong about its stream's end for good; the next one looks anew."""
         with contextlib.suppress(ServerAwayError):
-            # A leader may be wrong about its stream's end for good; the next one looks anew.
             request = f"STREAM.LEADER.STEPDOWN.{self._config.name}"
             self._connection.call(self._connection.ask(api.Answer, request))
-        raise ServerAwayError(
-            f"{last}, {steps} times: somebody else writes there too, or its servers do not"
-            f" agree on its end; then restart the one that leads it, {leader_of(self._info)}"
-        )
 
     def _find_missing(self) -> None:
         self._again = self._missing.rings(
@@ -176,10 +183,8 @@ class NatsLine:
         ring_uuid, place = next(iter(self._again.items()))
         batches = list(itertools.islice(self._unread.after(ring_uuid, place), _AGAIN_A_TURN))
         if batches:
-            self._in_step(
-                *(lambda: self._writing.send_again(batches, place, give_up), give_up),
-                steps=_STEPS_AGAIN,
-            )
+            again = partial(self._writing.send_again, batches, place, give_up)
+            self._in_step(again, give_up, _STEPS_AGAIN)
             self._again[ring_uuid] = batches[-1].end
         else:
             del self._again[ring_uuid]

@@ -5,9 +5,9 @@ import contextlib
 
 
 class Pull:
-    """To be used again for the next request. Belongs to one event loop."""
+    """To be used again for the next request."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self) -> None:
         self.reply = ""
         self.got = 0
         self.has_failed = False

@@ -18,10 +18,7 @@ from enrgdaq.federation.jetstream.arrival import Arrived, read_arrival
 from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.nats_line import leader_of
 from enrgdaq.federation.jetstream.pulling import Pull
-from enrgdaq.federation.jetstream.streams import (
-    ensure_consumer,
-    remove_consumer,
-)
+from enrgdaq.federation.jetstream.streams import ensure_consumer, remove_consumer
 from enrgdaq.federation.jetstream.unacknowledged import Unacknowledged
 from enrgdaq.federation.jetstream.wants import (
     HasRead,
@@ -180,7 +177,7 @@ class ReaderLine:
 
     async def _read(self, node: str, stream: str) -> None:
         inbox = f"{self._connection.inbox}.{next(self._numbers)}"
-        pull = Pull(asyncio.get_running_loop())
+        pull = Pull()
         await self._connection.subscribe(f"{inbox}.*", lambda m: self._hear(stream, pull, m))
         while True:
             try:

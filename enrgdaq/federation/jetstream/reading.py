@@ -205,7 +205,8 @@ class StreamReading:
         if self.next > 1:
             self._log.error(
                 "stream %s: messages %d to %d were never read here and are gone (%d): by its"
-                " limits, by hand, or read by another node with this one's name",
+                " limits, by hand, by its servers, or read by another node with this one's name;"
+                " what a sender still keeps of them it is asked for",
                 *(self.stream, self.next, first - 1, first - self.next),
             )
         self._skip_to(first - 1)
@@ -266,7 +267,7 @@ class StreamReading:
         except TransportError as error:
             # Nobody who sends by our rules writes this; sent again it may be whole.
             self._log.error("stream %s: message %d dropped: %s", self.stream, last.sequence, error)
-            if self.ends.is_spoiled_again(last.ring_uuid, last.place.end):
+            if self.ends.pass_if_spoiled_again(last.ring_uuid, last.place.end):
                 taken.passed = self.node, last.ring_uuid, last.place.end
             return taken
         sizes = [record_size(len(one.header), len(one.payload)) for one in found.records]

@@ -52,8 +52,8 @@ class RingEnds:
         self.lacks[ring_uuid] = None
         return True
 
-    def is_spoiled_again(self, ring_uuid: str, end: int) -> bool:
-        """Whether a batch is nonsense for a second time: its sender has it no better, so pass it.
+    def pass_if_spoiled_again(self, ring_uuid: str, end: int) -> bool:
+        """Pass a batch that is nonsense for a second time: its sender has it no better.
 
         ``end``: of its last record.
         """

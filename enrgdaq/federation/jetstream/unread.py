@@ -25,7 +25,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 import msgspec
 
-from enrgdaq.daq.store.checksum import checksum
+from enrgdaq.daq.store.checksum import checksum, in_few_pieces
 from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.errors import TransportError
 
@@ -222,6 +222,4 @@ def _write_all(descriptor: int, head: bytes, data: bytes) -> None:
 
 
 def _checksum(data: bytes) -> int:
-    whole = len(data) // _WORD_BYTES * _WORD_BYTES
-    rest = data[whole:].ljust(_WORD_BYTES, b"\0")
-    return checksum([memoryview(data)[:whole], rest])
+    return checksum(in_few_pieces((data, bytes(-len(data) % _WORD_BYTES))))

@@ -19,9 +19,6 @@ class DAQJobNatsUplinkConfig(DAQJobServerStoreConfig, kw_only=True):
     """Made from ``[federation.nats]`` of ``supervisor.toml``."""
 
     nats: Annotated[FederationNatsConfig, Meta(description="servers, streams and login")]
-    flush_size_mb: Annotated[
-        float, Meta(gt=0, description="flush when so much has come in, MiB")
-    ] = 32.0
 
 
 class DAQJobNatsUplink(SendingJob):

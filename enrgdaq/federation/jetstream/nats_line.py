@@ -115,10 +115,10 @@ class NatsLine:
             by_ring.setdefault(one.home.ring_uuid, []).append(one)
         while self._again:
             self._send_again(give_up)
-        self._in_step(lambda: self._writing.send(by_ring, give_up), give_up)
+        self._in_step(partial(self._writing.send, by_ring, give_up), give_up, _MOST_STEPS)
 
     def _in_step(
-        self, publish: Callable[[], None], give_up: Callable[[], bool], steps: int = _MOST_STEPS
+        self, publish: Callable[[], None], give_up: Callable[[], bool], steps: int
     ) -> None:
         """Publish, as often as it takes until the stream is where it was thought to be."""
         last: OutOfStepError | None = None

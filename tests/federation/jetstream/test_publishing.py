@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import nats
 import pytest
@@ -41,6 +41,7 @@ from enrgdaq.federation.jetstream.wants import (
 )
 from enrgdaq.models import FederationNatsConfig
 from tests.federation.jetstream.test_reading import HOME, LOG, RING, Near, held, near
+from tests.private_servers import private_nats
 from tests.servers import NatsNames
 
 __all__ = ["near"]
@@ -50,9 +51,11 @@ NODE = HOME.supervisor.supervisor_id
 class Sender:
     """A node that sends, and a connection to look at its stream."""
 
-    def __init__(self, nats_names: NatsNames, folder: Path) -> None:
+    def __init__(self, nats_names: NatsNames, folder: Path, replicas: Literal[1, 3] = 1) -> None:
         self.names = nats_names
-        self.settings = FederationNatsConfig(servers=[nats_names.url], prefix=nats_names.prefix)
+        self.settings = FederationNatsConfig(
+            servers=[nats_names.url], prefix=nats_names.prefix, replicas=replicas
+        )
         self.near = self.connect()
         self.stream = names.data_stream(nats_names.prefix, NODE)
         self.folder = folder
@@ -60,6 +63,10 @@ class Sender:
         want = Want(version=VERSION, node="hub", topics=["x"], largest_bytes=1 << 30)
         self.near.call(wants_of_others(self.near, self.settings, "hub", LOG))
         self.near.call(say_want(self.near, self.settings, want))
+
+    def close(self) -> None:
+        self.near.close()
+        self.unread.close()
 
     def connect(self) -> Connection:
         return Connection(Login([self.names.url]), name="test", timeout_seconds=5.0)
@@ -140,8 +147,7 @@ def look_until(line: NatsLine, is_so: Callable[[], bool]) -> None:
 def sender(nats_names: NatsNames, tmp_path: Path) -> Iterator[Sender]:
     made = Sender(nats_names, tmp_path / "unread")
     yield made
-    made.near.close()
-    made.unread.close()
+    made.close()
 
 
 def test_a_line_goes_on_behind_what_it_did_not_send(sender: Sender) -> None:
@@ -182,6 +188,33 @@ def test_what_is_sent_again_has_another_id(sender: Sender, monkeypatch: pytest.M
     assert (ids[0], ids[2]) == (f"{RING}:0-64", f"{RING}:64-128")
     assert ids[1].startswith(f"{ids[0]}:")
     assert sender.numbers() == [1, 2]
+
+
+def test_a_leader_that_refuses_everything_is_asked_to_step_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_line, "_MOST_STEPS", 2)
+    with private_nats(tmp_path, 3) as cluster:
+        there: Any = SimpleNamespace(url=cluster.urls[0], prefix="x")
+        sender = Sender(there, tmp_path / "unread", replicas=3)
+        line = sender.line()
+        before = sender.info().cluster
+        assert before is not None
+        with monkeypatch.context() as patched:
+            # As wrong about the stream's end as such a leader is.
+            patched.setattr(Publisher, "step_to", lambda publisher, last: None)
+            line._publisher.last_sequence = 7
+            with pytest.raises(ServerAwayError, match="2 times: somebody else writes there too"):
+                sender.send(line, held(0))
+        line.close()
+        deadline = time.monotonic() + 20
+        while (now := sender.info().cluster) is None or now.leader in ("", before.leader):
+            assert time.monotonic() < deadline
+        line = sender.line()
+        sender.send(line, held(0))
+        assert sender.numbers() == [1]
+        line.close()
+        sender.close()
 
 
 def test_the_server_takes_a_message_behind_its_own_predecessor_only(sender: Sender) -> None:

@@ -46,7 +46,7 @@ def batches(
     while first < len(held):
         size, last = 0, first
         for one in itertools.islice(held, first, first + wire.MOST_RECORDS):
-            size += one.size + wire.RECORD_BYTES
+            size += one.size
             if last > first and size > most_bytes:
                 break
             last += 1

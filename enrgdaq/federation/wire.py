@@ -17,10 +17,8 @@ from enrgdaq.models import SupervisorInfo
 from enrgdaq.transport.ring import RecordKind
 
 LINK_VERSION: Final = 1
-RECORD_BYTES: Final = 200
-"""What the first frame of a batch says of each record, at most."""
 MOST_RECORDS: Final = 4_096
-"""In a batch; what is said of them fits into its first frame."""
+"""In a batch; 200 bytes for each of them fit into its first frame."""
 WINDOW: Final = 8
 """Batches that wait for their acknowledgement at most."""
 FIRST_FRAME_BYTES: Final = 4 << 20

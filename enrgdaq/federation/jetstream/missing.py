@@ -60,21 +60,13 @@ class Missing:
         for word in words:
             for ring_uuid in sent.keys() | word.lacks:
                 have, end = word.rings.get(ring_uuid, 0), sent.get(ring_uuid, 0)
-                sees_gap = ring_uuid in word.lacks
-                if not sees_gap and have >= end:
+                if ring_uuid not in word.lacks and have >= end:
                     continue
-                key = word.node, ring_uuid
-                lack = self._lacks.get(key)
-                if lack is None or lack.have != have or (lack.sent != end and not sees_gap):
-                    # Not what the stream has later: other rings may go on for ever.
-                    until = self._sent_until.get(ring_uuid, self._opened_at)
-                    lack = _Lack(have, end, until if sees_gap else published, now)
-                lacks[key] = lack
+                lack = self._lack_of(word, ring_uuid, have, end, published, now)
+                lacks[word.node, ring_uuid] = lack
                 if word.created != created or word.number < min(lack.until, last):
                     lack.since = now
-                    continue
-                is_new = sees_gap and ring_uuid not in self._sent_until
-                if is_new or now - lack.since >= lack.wait:
+                elif self._is_due(word, ring_uuid, now - lack.since, lack.wait):
                     found[ring_uuid] = min(have, found.get(ring_uuid, have))
         self._lacks = lacks
         return found
@@ -87,3 +79,21 @@ class Missing:
             if ring == ring_uuid:
                 lack.wait = min(2 * lack.wait, _LONGEST_SECONDS) if is_again else lack.wait
                 lack.until, lack.since = until, now
+
+    def _lack_of(
+        self, word: HasRead, ring_uuid: str, have: int, end: int, published: int, now: float
+    ) -> _Lack:
+        """What is known of it, or a new one when it is not the same any more."""
+        known = self._lacks.get((word.node, ring_uuid))
+        if ring_uuid in word.lacks:
+            until = self._sent_until.get(ring_uuid, self._opened_at)
+            is_same = known is not None and known.have == have
+        else:
+            # Not what the stream has later: other rings may go on for ever.
+            until = published
+            is_same = known is not None and (known.have, known.sent) == (have, end)
+        return known if known is not None and is_same else _Lack(have, end, until, now)
+
+    def _is_due(self, word: HasRead, ring_uuid: str, seconds: float, wait: float) -> bool:
+        is_new = ring_uuid in word.lacks and ring_uuid not in self._sent_until
+        return is_new or seconds >= wait

@@ -23,7 +23,7 @@ from enrgdaq.federation.jetstream.streams import keeps_unread
 from enrgdaq.federation.jetstream.unread import Batch, Unread
 from enrgdaq.models import FederationNatsConfig
 
-_BATCH_OVERHEAD: Final = 16 << 10  # what a batch's first frame says besides its records
+_BATCH_OVERHEAD: Final = 256 << 10  # a batch's first frame, for many small records
 _BATCH_BYTES: Final = 360 << 10
 """For one server: 640 kB were slower than 320 kB, and 960 kB much slower."""
 _REPLICATED_BATCH_BYTES: Final = 760 << 10

@@ -8,6 +8,8 @@ from msgspec import Meta, Struct, field
 
 NODE_PATTERN: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
 """What nodes, and so their keys, may be called."""
+RING_PATTERN: Final = r"\A[0-9a-f]{32}\Z"
+"""What rings are called."""
 
 
 class LogVerbosity(enum.StrEnum):

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from enrgdaq.errors import CodecError
-from enrgdaq.models import SupervisorInfo
+from enrgdaq.models import RING_PATTERN, SupervisorInfo
 from enrgdaq.transport.ring import Record, RingFile
 from enrgdaq.transport.ring.reader import intact_records
 
@@ -22,7 +22,7 @@ _UUID_BYTES: Final = 16
 
 
 # These become file names and words on terminals, and come from other hosts.
-_RingUuid = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_RingUuid = Annotated[str, Meta(pattern=RING_PATTERN)]
 _ProducerName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")]
 _TypeName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.:]{1,200}\Z")]
 

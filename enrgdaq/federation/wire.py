@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from enrgdaq.daq.mirrored import Home
 from enrgdaq.errors import TransportError
-from enrgdaq.models import SupervisorInfo
+from enrgdaq.models import RING_PATTERN, SupervisorInfo
 from enrgdaq.transport.ring import RecordKind
 
 LINK_VERSION: Final = 1
@@ -27,7 +27,7 @@ FIRST_FRAME_BYTES: Final = 4 << 20
 _Session = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 _Topic = Annotated[str, Meta(max_length=300)]
 _Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-_RingUuid = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_RingUuid = Annotated[str, Meta(pattern=RING_PATTERN)]
 
 
 class Open(Struct, frozen=True, kw_only=True, tag="open"):

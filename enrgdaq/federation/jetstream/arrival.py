@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from enrgdaq.errors import TransportError
 from enrgdaq.federation.jetstream.messages import PLACE_HEADER, Place, read_place
+from enrgdaq.models import RING_PATTERN
 
-_RING_UUID: Final = re.compile(r"\A[0-9a-f]{32}\Z")
 _SHORT_REPLY: Final = 9
 """Words of an acknowledgement's subject, without a domain; with one there are two more."""
 
@@ -40,6 +40,6 @@ def read_arrival(
             raise TransportError(f"{reply!r} is no place to acknowledge") from error
     place = read_place(headers.get(PLACE_HEADER, ""))
     ring_uuid = subject.rpartition(".")[2]
-    if not _RING_UUID.match(ring_uuid):
+    if not re.match(RING_PATTERN, ring_uuid):
         raise TransportError(f"{subject!a} is of no ring")
     return Arrived(sequence, delivered > 1, ring_uuid, place, data, reply)

@@ -18,7 +18,7 @@ from enrgdaq.errors import ServerAwayError, TransportError
 from enrgdaq.federation.jetstream import api, names
 from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.streams import ensure_stream, wanted_config
-from enrgdaq.models import NODE_PATTERN, FederationNatsConfig
+from enrgdaq.models import NODE_PATTERN, RING_PATTERN, FederationNatsConfig
 
 VERSION: Final = 1
 _LARGEST: Final = 1 << 20
@@ -28,7 +28,7 @@ MOST_RINGS: Final = 100
 """That a node speaks of."""
 
 _NodeName = Annotated[str, Meta(pattern=NODE_PATTERN)]
-_RingUuid = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+_RingUuid = Annotated[str, Meta(pattern=RING_PATTERN)]
 _Count = Annotated[int, Meta(ge=0)]
 
 _named: set[str] = set()

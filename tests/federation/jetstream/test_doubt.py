@@ -9,7 +9,7 @@ import pytest
 from enrgdaq.federation.jetstream.doubt import ASK_AGAIN_SECONDS, Doubts
 from enrgdaq.federation.jetstream.reader_line import Facts
 from enrgdaq.federation.jetstream.receiver import DAQJobNatsReceiver
-from tests.federation.jetstream.test_reading import Near, Stream, held, near
+from tests.federation.jetstream.near import Near, Stream, held, near
 
 __all__ = ["near"]
 

@@ -40,7 +40,7 @@ from enrgdaq.federation.jetstream.wants import (
     wants_of_others,
 )
 from enrgdaq.models import FederationNatsConfig
-from tests.federation.jetstream.test_reading import HOME, LOG, RING, Near, held, near
+from tests.federation.jetstream.near import HOME, LOG, RING, Near, held, near
 from tests.private_servers import private_nats
 from tests.servers import NatsNames
 

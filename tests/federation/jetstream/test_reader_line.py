@@ -10,8 +10,8 @@ from enrgdaq.federation.jetstream.arrival import Arrived
 from enrgdaq.federation.jetstream.messages import PLACE_HEADER, Place, write_place
 from enrgdaq.federation.jetstream.reader_line import ReaderLine
 from enrgdaq.federation.jetstream.unacknowledged import Unacknowledged
+from tests.federation.jetstream.near import LOG, held
 from tests.federation.jetstream.test_publishing import Sender, sender
-from tests.federation.jetstream.test_reading import LOG, held
 
 __all__ = ["sender"]
 FOR_EVER = 1e12

@@ -1,129 +1,18 @@
 """What a node makes of a stream: all once and in order, however it is delivered."""
 
-import logging
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from enrgdaq.daq.mirrored import Home, unmirror
-from enrgdaq.daq.outbox import PassedOn
 from enrgdaq.errors import TransportError
-from enrgdaq.federation.batching import Held, make_batch
-from enrgdaq.federation.jetstream.arrival import Arrived
-from enrgdaq.federation.jetstream.messages import parts, read_place, whole, write_place
-from enrgdaq.federation.jetstream.reading import StreamReading, Taken
-from enrgdaq.federation.positions import Positions
+from enrgdaq.federation.jetstream.messages import read_place
 from enrgdaq.federation.unpacking import HEADER_ROOM
-from enrgdaq.models import SupervisorInfo
-from enrgdaq.transport.ring import Record, RecordKind, RingWriter
+from enrgdaq.transport.ring import RingWriter
+from tests.federation.jetstream.near import Near, Stream, held, near
 from tests.transport.rings import make_ring
 
-RING = "0" * 31 + "1"
-HOME = Home(
-    ring_uuid=RING,
-    producer="source",
-    producer_type="DAQJobTest",
-    supervisor=SupervisorInfo(supervisor_id="spoke"),
-)
-LOG = logging.getLogger("test")
-
-
-def held(number: int, size: int = 4) -> Held:
-    record = Record(
-        start=64 * number,
-        end=64 * (number + 1),
-        sequence=number,
-        kind=RecordKind.RAW,
-        timestamp_ns=number,
-        header=b"header",
-        payload=memoryview(number.to_bytes(4, "little") * (size // 4)),
-        messages=1,
-    )
-    return Held(HOME, record, ("store.DAQJobStoreCSV",))
-
-
-class Stream:
-    """What a sender's stream has, by its numbers."""
-
-    def __init__(self) -> None:
-        self.messages: dict[int, Arrived] = {}
-        self._before = 0
-
-    def send(self, records: list[Held], *, largest: int = 10_000, only: int | None = None) -> None:
-        data = whole(make_batch("0" * 32, 0, records))
-        end = records[-1].record.end
-        for part in list(parts(data, self._before, end, largest))[:only]:
-            number = len(self.messages) + 1
-            place = read_place(write_place(part.place))
-            arrived = Arrived(number, False, RING, place, part.data, f"reply.{number}")
-            self.messages[number] = arrived
-        if only is None:
-            self._before = records[-1].record.end
-
-    def __iter__(self) -> Iterator[Arrived]:
-        return iter(self.messages.values())
-
-
-class Near:
-    """A reading, its mirror ring, and a clock."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.now = 0.0
-        self.numbers: list[int] = []
-        self.acknowledged: list[str] = []
-        self.restarts = 0
-        self.start()
-
-    def start(self, *, largest_bytes: int = 100_000) -> None:
-        self.positions = Positions(self.folder / "positions")
-        self.reading = StreamReading(
-            "spoke",
-            "x-data-spoke",
-            self.positions,
-            largest_bytes=largest_bytes,
-            log=LOG,
-            clock=lambda: self.now,
-        )
-
-    def begin(
-        self, last: int, *, first: int = 1, delivered: int = 0, created: str = "then"
-    ) -> None:
-        self.reading.begin(created, acknowledged=0, delivered=delivered, first=first, last=last)
-
-    def take(self, arrived: Arrived) -> None:
-        self.restarts += self.reading.counts_anew(arrived)
-        self.reading.take(arrived)
-        ready, self.reading.ready = self.reading.ready, []
-        for taken in ready:
-            self.write(taken)
-        self.positions.save()
-        self.acknowledged += self.reading.replies()
-
-    def write(self, taken: Taken) -> None:
-        self.numbers += [_number(record) for record in taken.records]
-        self.reading.note(taken, len(taken.records))
-
-
-def _number(passed: PassedOn) -> int:
-    record = Record(
-        start=0,
-        end=0,
-        sequence=0,
-        kind=RecordKind(passed.kind),
-        timestamp_ns=0,
-        header=passed.header,
-        payload=passed.payload,
-        messages=1,
-    )
-    return unmirror(record).record.sequence
-
-
-@pytest.fixture
-def near(tmp_path: Path) -> Near:
-    return Near(tmp_path)
+__all__ = ["near"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -171,9 +60,7 @@ def test_half_a_batch_is_superseded_by_the_whole(near: Near) -> None:
 
 
 def test_a_restart_goes_on_where_it_was_and_asks_for_what_was_under_way(near: Near) -> None:
-    stream = Stream()
-    for number in range(6):
-        stream.send([held(number)])
+    stream = Stream.of(6)
     near.begin(6)
     for number in (1, 2):
         near.take(stream.messages[number])
@@ -189,9 +76,7 @@ def test_a_restart_goes_on_where_it_was_and_asks_for_what_was_under_way(near: Ne
 
 
 def test_what_a_consumer_forgot_is_asked_for_after_a_while(near: Near) -> None:
-    stream = Stream()
-    for number in range(2):
-        stream.send([held(number)])
+    stream = Stream.of(2)
     near.begin(2)
     assert near.reading.missing is None
     near.now += 60
@@ -214,9 +99,7 @@ def test_what_comes_after_a_long_silence_is_not_late(near: Near) -> None:
 
 
 def test_what_the_stream_has_lost_is_said(near: Near, caplog: pytest.LogCaptureFixture) -> None:
-    stream = Stream()
-    for number in range(5):
-        stream.send([held(number)])
+    stream = Stream.of(5)
     near.begin(5)
     near.take(stream.messages[1])
     near.start()
@@ -229,45 +112,10 @@ def test_what_the_stream_has_lost_is_said(near: Near, caplog: pytest.LogCaptureF
     assert "messages 2 to 3 were never read here and are gone (2)" in caplog.text
 
 
-def test_nothing_is_taken_behind_a_gap_before_it_is_sent_again(
-    near: Near, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A stream has lost its second message, and has the others under the same numbers as ever."""
-    stream = Stream()
-    for number in range(4):
-        stream.send([held(number)])
-    del stream.messages[2]
-    near.begin(4)
-    near.take(stream.messages[1])
-    near.reading.give_up(3)
-    for number in (3, 4, 4):
-        near.take(stream.messages[number])
-    assert near.numbers == [0]
-    assert list(near.reading.ends.lacks) == [RING]
-    assert (near.reading.committed, near.restarts) == (4, 0)
-    assert f"lost before 128 of ring {RING}" in caplog.text
-    stream._before = near.reading.ends.newest()[RING]
-    stream.send([held(number) for number in (1, 2, 3, 4)])
-    near.take(stream.messages.pop(4)._replace(sequence=5))
-    assert near.numbers == list(range(5))
-    assert not near.reading.ends.lacks
-
-
-def test_the_beginning_of_a_ring_is_missed_by_those_who_were_there(near: Near) -> None:
-    stream = Stream()
-    stream._before = 64
-    stream.send([held(1)])
-    near.begin(1)
-    near.take(stream.messages[1])
-    assert (near.numbers, list(near.reading.ends.lacks)) == ([], [RING])
-
-
 def test_a_stream_that_began_long_ago_is_read_from_where_it_begins(
     near: Near, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stream = Stream()
-    for number in range(5):
-        stream.send([held(number)])
+    stream = Stream.of(5)
     near.begin(5, first=4)
     near.now += 60
     assert near.reading.missing == 1
@@ -280,9 +128,7 @@ def test_a_stream_that_began_long_ago_is_read_from_where_it_begins(
 
 
 def test_a_stream_of_the_same_name_begins_anew(near: Near) -> None:
-    old, new = Stream(), Stream()
-    for number in range(3):
-        old.send([held(number)])
+    old, new = Stream.of(3), Stream()
     near.begin(3)
     for one in old:
         near.take(one)
@@ -295,9 +141,7 @@ def test_a_stream_of_the_same_name_begins_anew(near: Near) -> None:
 
 
 def test_a_server_that_lost_the_end_of_a_stream_counts_anew(near: Near) -> None:
-    stream, after = Stream(), Stream()
-    for number in range(4):
-        stream.send([held(number)])
+    stream, after = Stream.of(4), Stream()
     near.begin(4)
     for number in (1, 2):
         near.take(stream.messages[number])
@@ -314,9 +158,7 @@ def test_a_server_that_lost_the_end_of_a_stream_counts_anew(near: Near) -> None:
 
 
 def test_a_new_line_goes_on_where_a_stream_that_counts_anew_was_read(near: Near) -> None:
-    stream, after = Stream(), Stream()
-    for number in range(4):
-        stream.send([held(number)])
+    stream, after = Stream.of(4), Stream()
     near.begin(4)
     for one in stream:
         near.take(one)
@@ -327,18 +169,6 @@ def test_a_new_line_goes_on_where_a_stream_that_counts_anew_was_read(near: Near)
     near.begin(2)
     assert (near.reading.committed, near.reading.next, near.reading.missing) == (2, 3, None)
     assert near.numbers == [0, 1, 2, 3, 4]
-
-
-def test_a_node_that_came_late_misses_the_beginnings_of_later_rings(near: Near) -> None:
-    stream = Stream()
-    for number in range(3):
-        stream.send([held(number)])
-    near.begin(3, first=3)
-    assert not near.reading.ends.knows_beginnings
-    near.reading.give_up(3)
-    near.take(stream.messages[3])
-    near.reading.look_at(3)
-    assert near.reading.ends.knows_beginnings
 
 
 def test_messages_that_overlap_bring_each_record_once(near: Near) -> None:
@@ -404,26 +234,6 @@ def test_what_is_taken_fits_into_the_mirror_ring_to_the_byte(near: Near, tmp_pat
         writer.check_size(len(record.header), len(record.payload))
     assert 0 < refused < 32
     ring.close()
-
-
-def test_nonsense_is_asked_for_again_and_passed_the_second_time(
-    near: Near, caplog: pytest.LogCaptureFixture
-) -> None:
-    stream = Stream()
-    stream.send([held(0)])
-    stream.send([held(1)])
-    wrong = stream.messages[1]._replace(data=b"\xff" * 40)
-    near.begin(4)
-    near.take(wrong)
-    near.take(stream.messages[2])
-    assert (near.numbers, list(near.reading.ends.lacks)) == ([], [RING])
-    near.reading.take(wrong._replace(sequence=3))
-    near.reading.take(stream.messages[2]._replace(sequence=4))
-    for taken in near.reading.ready:
-        near.write(taken)
-    assert (near.numbers, near.reading.ends.lacks) == ([1], {})
-    assert "message 1 dropped" in caplog.text
-    assert near.reading.committed == 4
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from enrgdaq.federation.jetstream.reader_line import ReaderLine
 from enrgdaq.federation.jetstream.readers import Readers
 from enrgdaq.federation.jetstream.wants import VERSION, HasRead, Want
 from enrgdaq.models import FederationNatsConfig
+from tests.federation.jetstream.near import LOG, held
 from tests.federation.jetstream.test_publishing import NODE, Sender, sender
-from tests.federation.jetstream.test_reading import LOG, held
 
 __all__ = ["sender"]
 PREFIX = "test"

@@ -332,7 +332,7 @@ class LinkStatus(Struct, kw_only=True):
     rate_messages: float
     rate_bytes: float
     backlog_bytes: int
-    """Sender: what is not at the other end yet, in rings and spool."""
+    """Sender: not at the other end yet: in rings, in the spool, and over NATS at servers."""
     repeated: int
     """Receiver: records that came again after a cut, and were dropped."""
     stream: str = ""

@@ -114,7 +114,7 @@ def test_links_stand_above_the_rings_the_broken_ones_first(hub: ScriptedSupervis
         text = console.text()
         assert text.index("from hall-b") < text.index("to far") < text.index("from hall-a")
         assert "12.5 ms" in text
-        assert "3.00 MB to send" in text
+        assert "3.00 MB not there yet" in text
         assert "3 came again" in text
 
     console.drive(scenario, (200, 50))

@@ -49,7 +49,7 @@ def bars(rings: list[RingStatus]) -> list[Bar]:
 
 
 def link_line(link: LinkStatus, now: float, width: int, cut: str) -> Line:
-    """One link to another node: its state, how fast it is, what it has yet to send."""
+    """One link to another node: its state, how fast it is, what is not at its end yet."""
     name = f"to {link.peer}" if link.is_sender else f"from {link.peer}"
     look = {"up": "good", "away": "bad"}.get(link.state, "dim")
     facts = [f"{formats.size(link.rate_bytes)}/s"]
@@ -58,7 +58,7 @@ def link_line(link: LinkStatus, now: float, width: int, cut: str) -> Line:
     if link.is_sender and link.round_trip_ms is not None:
         facts.append(f"{link.round_trip_ms:.1f} ms")
     if link.backlog_bytes:
-        facts.append(f"{formats.size(link.backlog_bytes)} to send")
+        facts.append(f"{formats.size(link.backlog_bytes)} not there yet")
     if link.stream:
         facts.append(f"lag {formats.count(link.lag)}")
         if link.redelivered:

@@ -5,10 +5,12 @@ byte for byte what its stream writer writes. Making and reading a stream takes p
 a small table itself, and most of that is the schema, the same for message after message.
 """
 
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
 
+from enrgdaq.daq import plain_tables
 from enrgdaq.daq.payloads import Payload
 from enrgdaq.daq.store.models import DAQJobMessageStorePyArrow
 from enrgdaq.errors import CodecError
@@ -16,16 +18,13 @@ from enrgdaq.transport.ring import RecordKind
 
 # Larger ones are copied once, into the ring; a copy of these is quicker than a stream writer.
 _SMALL_BYTES: Final = 64 << 10
-_END: Final = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class TableEncoder:
-    """Makes payloads of tables. Keeps the latest schema."""
+    """Makes payloads of tables. Keeps what it knows of the latest schema."""
 
     def __init__(self) -> None:
-        self._schema: pa.Schema | None = None
-        self._prefix: bytes | None = None
-        self._options: Any = None
+        self._latest: _SchemaEncoder | None = None
 
     def payload(self, message: DAQJobMessageStorePyArrow) -> Payload:
         """A table as a stream. Raises :class:`CodecError` for what is none."""
@@ -36,37 +35,57 @@ class TableEncoder:
             )
         batches = table.to_batches() if isinstance(table, pa.Table) else [table]
         schema = table.schema
-        if self._schema is None or not schema.equals(self._schema, check_metadata=True):
-            self._schema = schema
-            self._prefix = None if _has_dictionaries(schema) else schema.serialize().to_pybytes()
-        prefix = self._prefix
-        if prefix is None:
-            length = self._length(schema, batches)
+        if self._latest is None or not schema.equals(self._latest.schema, check_metadata=True):
+            self._latest = _SchemaEncoder(schema)
+        return self._latest.payload(batches, table.num_rows)
+
+
+class _SchemaEncoder:
+    """Makes payloads of tables of one schema."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+        self._prefix = None if _has_dictionaries(schema) else schema.serialize().to_pybytes()
+        self._row_bytes = plain_tables.row_bytes(schema)
+        self._head = b""
+        self._head_rows = 0
+        # Else each stream asks the environment for old formats: a tenth of a table's time.
+        self._options = pa.ipc.IpcWriteOptions()
+
+    def payload(self, batches: list[pa.RecordBatch], rows: int) -> Payload:
+        """A table of these batches as a stream."""
+        if self._prefix is None:
+            length = self._length(batches)
         else:
             size = sum(map(pa.ipc.get_record_batch_size, batches))
-            length = len(prefix) + size + len(_END)
+            length = len(self._prefix) + size + len(plain_tables.END)
             if size <= _SMALL_BYTES:
-                parts = [prefix, *(batch.serialize() for batch in batches), _END]
-                return Payload(RecordKind.ARROW, length, table.num_rows, b"".join(parts))
+                parts = [self._prefix, *(batch.serialize() for batch in batches), plain_tables.END]
+                return Payload(RecordKind.ARROW, length, rows, b"".join(parts))
+        return Payload(RecordKind.ARROW, length, rows, fill=partial(self._fill, batches))
 
-        def fill(space: memoryview) -> None:
-            sink = pa.FixedSizeBufferWriter(pa.py_buffer(space))
-            self._write(sink, schema, batches)
-            sink.close()
+    def _fill(self, batches: list[pa.RecordBatch], space: memoryview) -> None:
+        columns = None
+        if self._row_bytes is not None and len(batches) == 1:
+            columns = plain_tables.numbers_of(batches[0], self._row_bytes)
+        if columns is not None and batches[0].num_rows == self._head_rows:
+            plain_tables.write_stream(space, self._head, columns)
+            return
+        sink = pa.FixedSizeBufferWriter(pa.py_buffer(space))
+        self._write(sink, batches)
+        sink.close()
+        if columns is not None and self._prefix is not None:
+            self._head = plain_tables.head_of(space, len(self._prefix))
+            self._head_rows = batches[0].num_rows
 
-        return Payload(RecordKind.ARROW, length, table.num_rows, fill=fill)
-
-    def _length(self, schema: pa.Schema, batches: list[pa.RecordBatch]) -> int:
+    def _length(self, batches: list[pa.RecordBatch]) -> int:
         # A dry run over the same writer: exact for dictionaries too, and no byte is copied.
         size = pa.MockOutputStream()
-        self._write(size, schema, batches)
+        self._write(size, batches)
         return int(size.size())
 
-    def _write(self, sink: Any, schema: pa.Schema, batches: list[pa.RecordBatch]) -> None:
-        if self._options is None:
-            # Else each stream asks the environment for old formats: a tenth of a table's time.
-            self._options = pa.ipc.IpcWriteOptions()
-        with pa.ipc.new_stream(sink, schema, options=self._options) as writer:
+    def _write(self, sink: Any, batches: list[pa.RecordBatch]) -> None:
+        with pa.ipc.new_stream(sink, self.schema, options=self._options) as writer:
             for batch in batches:
                 writer.write_batch(batch)
 
@@ -99,7 +118,7 @@ def _only_batch(rest: memoryview, schema: pa.Schema) -> pa.RecordBatch | None:
         message = pa.ipc.read_message(source)
     except EOFError:  # no batch at all
         return None
-    if message.type != "record batch" or source.tell() + len(_END) != source.size():
+    if message.type != "record batch" or source.tell() + len(plain_tables.END) != source.size():
         return None
     return pa.ipc.read_record_batch(message, schema)
 

@@ -21,10 +21,10 @@ from enrgdaq.transport.ring import RecordKind, RingFile, RingWriter, layout
 from enrgdaq.transport.routes import Routes, load_routes
 
 # Seconds. A consumer that is only just slower frees room within milliseconds: to look rarely
-# then would leave it without work. One that is stuck is looked at ever more rarely.
+# then would leave it without work. So the pause is a quarter of what was waited already: a look
+# costs a process that shares its core as much as a small message does.
 _SHORTEST_WAIT = 0.0001
 _LONGEST_WAIT = 0.005
-_PATIENT_AFTER_NS = 10_000_000
 
 
 StagedMessage = tuple[tuple[str, ...], Payload, int, int]
@@ -310,8 +310,7 @@ class Outbox:
                 for watchdog in self._watchdogs:
                     watchdog.reset()
                 now = time.monotonic_ns()
-                if now - began > _PATIENT_AFTER_NS:
-                    delay = min(2 * delay, _LONGEST_WAIT)
+                delay = min(max(delay, (now - began) / 4e9), _LONGEST_WAIT)
                 if now - counted > 250_000_000:
                     # Shown while it lasts, not only when it is over.
                     self._writer.add_waited(now - counted)

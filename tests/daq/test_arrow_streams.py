@@ -1,15 +1,46 @@
 """Streams as pyarrow writes and reads them, whatever came before."""
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from enrgdaq.daq.arrow_streams import TableDecoder, TableEncoder
+from enrgdaq.daq.payloads import Payload
 from enrgdaq.daq.store.models import (
     DAQJobMessageStorePyArrow,
     DAQJobStoreConfig,
     DAQJobStoreConfigMemory,
 )
 from enrgdaq.errors import CodecError
+
+WAVES = np.arange(3 * 20_000, dtype=np.int16)
+LARGE = {
+    "numbers": pa.table({"n": np.arange(10_001), "x": np.arange(10_001, dtype=np.float32)}),
+    "others": pa.table({"n": -np.arange(10_001), "x": np.full(10_001, 2.5, np.float32)}),
+    "more rows": pa.table({"n": np.arange(10_002), "x": np.arange(10_002, dtype=np.float32)}),
+    "other names": pa.table({"m": np.arange(10_001), "x": np.arange(10_001, dtype=np.float32)}),
+    "a gap": pa.table({"n": [None, *range(10_000)], "x": np.arange(10_001, dtype=np.float32)}),
+    "a slice": pa.table({"n": np.arange(10_002), "x": np.arange(10_002, dtype=np.float32)}).slice(
+        1
+    ),
+    "waveforms": pa.table({"adc": pa.FixedSizeListArray.from_arrays(WAVES, 20_000)}),
+    "pairs of waveforms": pa.table(
+        {
+            "adc": pa.FixedSizeListArray.from_arrays(
+                pa.FixedSizeListArray.from_arrays(WAVES, 5_000), 2
+            )
+        }
+    ),
+    "a missing waveform": pa.table(
+        {"adc": pa.array([WAVES[:40_000], None], pa.list_(pa.int16(), 40_000))}
+    ),
+    "a missing sample": pa.table(
+        {"adc": pa.FixedSizeListArray.from_arrays([None, *WAVES[1:].tolist()], 20_000)}
+    ),
+    "flags": pa.table({"hit": np.arange(1 << 20) % 2 == 0}),
+    "bytes": pa.table({"n": np.arange(100_001, dtype=np.uint8), "m": np.arange(100_001)}),
+}
+
 
 STORE = DAQJobStoreConfig(memory=DAQJobStoreConfigMemory())
 NUMBERS = pa.table({"n": [1, 2, None], "x": [0.5, -0.0, float("nan")]})
@@ -42,9 +73,17 @@ def stream_of(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
+def message_with(table: pa.Table | pa.RecordBatch) -> DAQJobMessageStorePyArrow:
+    return DAQJobMessageStorePyArrow(store_config=STORE, table=table)
+
+
 def encoded(encoder: TableEncoder, table: pa.Table | pa.RecordBatch) -> bytes:
-    payload = encoder.payload(DAQJobMessageStorePyArrow(store_config=STORE, table=table))
+    payload = encoder.payload(message_with(table))
     assert payload.rows == table.num_rows
+    return written(payload)
+
+
+def written(payload: Payload) -> bytes:
     if payload.data is not None:
         assert len(payload.data) == payload.length
         return bytes(payload.data)
@@ -63,6 +102,22 @@ def test_streams_are_those_of_pyarrow_whatever_came_before() -> None:
         assert read.schema.equals(table.schema, check_metadata=True)
         assert str(read.to_pylist()) == str(table.to_pylist())  # a nan is not itself
         read.validate(full=True)
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_large_tables_are_the_same_when_the_one_before_was_alike(kind: str) -> None:
+    encoder = TableEncoder()
+    for table in (LARGE[kind], LARGE[kind], *LARGE.values(), LARGE[kind], LARGE["others"]):
+        assert encoded(encoder, table) == stream_of(table)
+
+
+def test_a_table_may_be_written_after_the_next_one_was_measured() -> None:
+    encoder = TableEncoder()
+    encoded(encoder, LARGE["numbers"])
+    tables = [LARGE[kind] for kind in ("others", "waveforms", "more rows", "numbers")]
+    payloads = [encoder.payload(message_with(table)) for table in tables]
+    for table, payload in zip(tables, payloads, strict=True):
+        assert written(payload) == stream_of(table)
 
 
 def test_a_batch_is_as_good_as_a_table() -> None:

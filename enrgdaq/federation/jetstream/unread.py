@@ -25,7 +25,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 import msgspec
 
-from enrgdaq.daq.store.checksum import checksum, in_few_pieces
+from enrgdaq.daq.store.checksum import checksum_of
 from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.errors import TransportError
 
@@ -36,7 +36,6 @@ _WORDS: Final = struct.Struct("<4sIQI")
 _CRC_BYTES: Final = 4
 _LONGEST_NOTE: Final = 1_024
 _SEGMENT_BYTES: Final = 16 << 20
-_WORD_BYTES: Final = 8
 
 
 class _Note(msgspec.Struct, frozen=True, array_like=True):
@@ -101,7 +100,7 @@ class Unread:
         if end <= self.end_of(ring_uuid):
             return
         note = msgspec.msgpack.encode(_Note(ring_uuid, before, end))
-        total = _checksum(data)
+        total = checksum_of(data)
         head = _WORDS.pack(_MAGIC, len(note), len(data), total) + note
         head += zlib.crc32(head).to_bytes(_CRC_BYTES, "little")
         segment = self._open()
@@ -127,7 +126,7 @@ class Unread:
                 data = file.read(batch.size)
         except OSError as error:
             raise TransportError(f"{batch.segment}: {error.strerror}") from error
-        if len(data) != batch.size or _checksum(data) != batch.checksum:
+        if len(data) != batch.size or checksum_of(data) != batch.checksum:
             raise TransportError(f"{batch.segment}: the batch at {batch.offset} is damaged")
         return data
 
@@ -219,7 +218,3 @@ def _write_all(descriptor: int, head: bytes, data: bytes) -> None:
         rest = memoryview(head + data)[written:]
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-
-
-def _checksum(data: bytes) -> int:
-    return checksum(in_few_pieces((data, bytes(-len(data) % _WORD_BYTES))))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrgdaq.daq.store.checksum import checksum, in_few_pieces
+from enrgdaq.daq.store.checksum import checksum, checksum_of, in_few_pieces
 
 WORDS = np.random.default_rng(1).integers(1, 2**63, 5_000).astype(np.uint64)
 DATA = WORDS.tobytes()
@@ -24,6 +24,13 @@ def test_an_altered_byte_is_found(at: int, change: int) -> None:
     altered = bytearray(DATA)
     altered[at] ^= change
     assert checksum([altered]) != checksum([DATA])
+    assert checksum_of(bytes(altered)) != checksum_of(DATA)
+
+
+@given(st.integers(0, len(DATA) - 1))
+def test_a_piece_of_any_length_has_one_of_its_own(length: int) -> None:
+    assert checksum_of(DATA[:length]) != checksum_of(DATA)
+    assert checksum_of(DATA[:length] + bytes(len(DATA) - length)) != checksum_of(DATA)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +45,7 @@ def test_an_altered_byte_is_found(at: int, change: int) -> None:
 )
 def test_blocks_that_are_not_where_they_were_are_found(other: bytes) -> None:
     assert checksum([other]) != checksum([DATA])
+    assert checksum_of(other) != checksum_of(DATA)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20))

@@ -8,14 +8,8 @@ from typing import Any
 
 import msgspec
 
-from enrgdaq.control.protocol import (
-    Event,
-    JobStatus,
-    LinkStatus,
-    NodeStatus,
-    RemoteStatus,
-    Snapshot,
-)
+from enrgdaq.control.protocol import Event
+from enrgdaq.control.status import JobStatus, LinkStatus, NodeStatus, RemoteStatus, Snapshot
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.config_check import describe_type, metas_of, struct_in
 from enrgdaq.errors import EnrgdaqError

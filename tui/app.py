@@ -11,7 +11,8 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
-from enrgdaq.control.protocol import Event, JobStatus
+from enrgdaq.control.protocol import Event
+from enrgdaq.control.status import JobStatus
 from tui.commands import CHANGING, Scope, bindings
 from tui.contact import Contact
 from tui.decisions import (

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from enrgdaq.control.protocol import JobStatus, RingStatus, Snapshot
+from enrgdaq.control.status import JobStatus, RingStatus, Snapshot
 from tui.formats import number, size
 from tui.tree import KINDS, OF_NODE, group_of, node_of
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from enrgdaq.control.protocol import JobStatus, Snapshot
+from enrgdaq.control.status import JobStatus, Snapshot
 from tui.decisions import Order
 from tui.editing import Edit, EditError, Editor, difference, edited, read_file, waiting_files
 from tui.model import Model

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from enrgdaq.control.protocol import Snapshot
+from enrgdaq.control.status import Snapshot
 from tui import formats
 from tui.contact import Contact
 from tui.problems import GRAVE, tally

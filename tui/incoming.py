@@ -4,7 +4,8 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from enrgdaq.control.protocol import JobDetails, JobStatus, NodeStatus, Snapshot
+from enrgdaq.control.protocol import JobDetails
+from enrgdaq.control.status import JobStatus, NodeStatus, Snapshot
 from tui.text import clean, clean_lines
 from tui.tree import OF_NODE
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from enrgdaq.control.address import Address
 from enrgdaq.control.client import ControlClient
 from enrgdaq.control.history import ALL_TOPICS
-from enrgdaq.control.protocol import CONSOLE, LONGEST_TOPIC, Logs, Snapshot
+from enrgdaq.control.protocol import CONSOLE, LONGEST_TOPIC, Logs
+from enrgdaq.control.status import Snapshot
 from enrgdaq.errors import ControlError, ControlTimeoutError, NotRunningError
 from tui.contact import Contact
 from tui.decisions import Order

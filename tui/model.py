@@ -4,7 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from enrgdaq.control.history import ALL_TOPICS, History
-from enrgdaq.control.protocol import Event, JobDetails, JobStatus, LogLine, Snapshot, TopicStatus
+from enrgdaq.control.protocol import Event, JobDetails, LogLine
+from enrgdaq.control.status import JobStatus, Snapshot, TopicStatus
 from tui.contact import Contact
 from tui.health import Health, health
 from tui.news import LogWish, News

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from enrgdaq.control.protocol import Event, JobDetails, Level, LogLine, Snapshot, TopicHistory
+from enrgdaq.control.protocol import Event, JobDetails, Level, LogLine, TopicHistory
+from enrgdaq.control.status import Snapshot
 from tui.contact import Contact
 from tui.decisions import Order
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
 
-from enrgdaq.control.protocol import JobStatus
+from enrgdaq.control.status import JobStatus
 
 
 class Problem(Enum):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from enrgdaq.control.protocol import JobStatus
+from enrgdaq.control.status import JobStatus
 from tui.problems import gravity, problems_of
 from tui.view import View
 

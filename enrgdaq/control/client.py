@@ -13,6 +13,7 @@ import zmq
 from enrgdaq.control import protocol
 from enrgdaq.control.address import Address
 from enrgdaq.control.handshake import Handshake
+from enrgdaq.control.status import Snapshot
 from enrgdaq.errors import ControlError, ControlTimeoutError, NotRunningError
 from enrgdaq.transport.bell import checked_socket_path
 
@@ -56,9 +57,9 @@ class ControlClient:
             return self._caller.user, self._caller.terminal
         return protocol.remote_user(address.own.name if address.own else ""), self._caller.terminal
 
-    def snapshot(self) -> protocol.Snapshot:
+    def snapshot(self) -> Snapshot:
         """The state of everything, for displays."""
-        return self.ask(protocol.GetSnapshot(), protocol.Snapshot)
+        return self.ask(protocol.GetSnapshot(), Snapshot)
 
     def logs(
         self,

@@ -10,17 +10,8 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from enrgdaq.control.protocol import (
-    UNREADABLE,
-    Answer,
-    Caller,
-    JobStatus,
-    LinkStatus,
-    LogLine,
-    Request,
-    SupervisorStatus,
-    TopicStatus,
-)
+from enrgdaq.control.protocol import UNREADABLE, Answer, Caller, LogLine, Request
+from enrgdaq.control.status import JobStatus, LinkStatus, SupervisorStatus, TopicStatus
 from enrgdaq.errors import ControlError
 from enrgdaq.models import SupervisorInfo
 

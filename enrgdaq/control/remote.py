@@ -8,6 +8,7 @@ import zmq
 
 from enrgdaq.control import protocol
 from enrgdaq.control.server import Handler, RequestDesk
+from enrgdaq.control.status import RemoteStatus
 from enrgdaq.keys import Door, Gate, Role, SecretKey
 
 _DOMAIN: Final = "control"
@@ -69,9 +70,9 @@ class RemoteControl:
         """Turn out whose key was revoked; never waits."""
         self._door.look()
 
-    def status(self) -> protocol.RemoteStatus:
+    def status(self) -> RemoteStatus:
         """What displays show of it."""
-        return protocol.RemoteStatus(
+        return RemoteStatus(
             endpoint=self.endpoint,
             is_insecure=self._door.is_insecure,
             connections=self._door.connections,

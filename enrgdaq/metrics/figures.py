@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from enrgdaq.control.protocol import Snapshot
+from enrgdaq.control.status import Snapshot
 
 STATES: Final = ("starting", "running", "stopping", "stopped", "backoff", "failed")
 _ValueOf = Callable[[Any], float | None]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from enrgdaq.control.client import ControlClient
-from enrgdaq.control.protocol import Snapshot
+from enrgdaq.control.status import Snapshot
 from enrgdaq.errors import ConfigurationError, ControlError
 from enrgdaq.metrics.figures import ALL, UP, Sample, samples
 

@@ -6,10 +6,10 @@ from typing import Final
 
 import zmq
 
-from enrgdaq.control import protocol
 from enrgdaq.control.node_messages import LARGEST, NodeView
 from enrgdaq.control.remote import RemoteControl
 from enrgdaq.control.server import Handler
+from enrgdaq.control.status import NodeStatus, RemoteStatus
 from enrgdaq.errors import NoKeyError
 from enrgdaq.federation.endpoints import DEFAULT_NODES_PORT, endpoint, host_and_port
 from enrgdaq.keys import Door, Gate, Role
@@ -67,11 +67,11 @@ class Network:
         if self.hub is not None:
             self.hub.look()
 
-    def remote_status(self) -> protocol.RemoteStatus | None:
+    def remote_status(self) -> RemoteStatus | None:
         """The TCP endpoint of the control protocol; ``None`` where there is none."""
         return self._control.status() if self._control is not None else None
 
-    def nodes(self) -> list[protocol.NodeStatus]:
+    def nodes(self) -> list[NodeStatus]:
         """The nodes that this one is the hub of."""
         return self.spokes.status() if self.spokes is not None else []
 

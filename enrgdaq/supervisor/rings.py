@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from enrgdaq.control.protocol import RingConsumerStatus, RingStatus
+from enrgdaq.control.status import RingConsumerStatus, RingStatus
 from enrgdaq.daq.origins import origins_path
 from enrgdaq.daq.places import bell_path, lock_path, routes_path
 from enrgdaq.daq.spec import SourceRing

@@ -8,9 +8,8 @@ from typing import Any
 
 from enrgdaq import __version__
 from enrgdaq.control.history import ALL_TOPICS, History
-from enrgdaq.control.protocol import (
-    Histories,
-    JobDetails,
+from enrgdaq.control.protocol import Histories, JobDetails
+from enrgdaq.control.status import (
     JobStatus,
     LinkStatus,
     NodeStatus,

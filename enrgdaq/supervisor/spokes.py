@@ -12,6 +12,7 @@ import zmq
 from enrgdaq.control import node_messages as nodes
 from enrgdaq.control import protocol
 from enrgdaq.control.server import Later
+from enrgdaq.control.status import NodeStatus
 from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import ControlError
 from enrgdaq.keys import Door
@@ -99,11 +100,11 @@ class Spokes:
                 reason = f"{question.node} does not answer"
                 question.later.give(question.done(protocol.Refused(reason=reason)))
 
-    def status(self) -> list[protocol.NodeStatus]:
+    def status(self) -> list[NodeStatus]:
         """All nodes that were heard since the start, by name."""
         now = self._clock()
         return [
-            protocol.NodeStatus(
+            NodeStatus(
                 id=name,
                 state=self._state(name, now),
                 age_seconds=now - spoke.heard_at,

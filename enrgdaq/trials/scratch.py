@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from enrgdaq.control.client import ControlClient
-from enrgdaq.control.protocol import Snapshot
+from enrgdaq.control.status import Snapshot
 from enrgdaq.errors import ControlError, EnrgdaqError, NotRunningError
 from enrgdaq.supervisor.background import Attachment, find_running
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tui"))
 
 from scripted_supervisor import ScriptedSupervisor, job, ring, snapshot, topic
 
-from enrgdaq.control.protocol import Snapshot
+from enrgdaq.control.status import Snapshot
 
 
 def crowd(jobs: int, topics: int) -> Snapshot:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from enrgdaq.control import node_messages as nodes
 from enrgdaq.control import protocol
+from enrgdaq.control.status import SupervisorStatus
 from enrgdaq.errors import ControlError
 from enrgdaq.models import SupervisorInfo
 from enrgdaq.supervisor.text import clean_text
@@ -14,7 +15,7 @@ from enrgdaq.supervisor.text import clean_text
 
 def news(text: str) -> nodes.News:
     """News in which a text stands wherever one can."""
-    supervisor = protocol.SupervisorStatus(
+    supervisor = SupervisorStatus(
         id="spoke",
         tags=[text],
         pid=1,

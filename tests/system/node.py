@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from enrgdaq.control.client import ControlClient, control_socket
-from enrgdaq.control.protocol import JobStatus, Snapshot
+from enrgdaq.control.status import JobStatus, Snapshot
 from enrgdaq.errors import ControlError
 
 

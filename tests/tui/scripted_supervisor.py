@@ -12,13 +12,19 @@ import zmq
 from enrgdaq.control import protocol
 from enrgdaq.control.history import History
 from enrgdaq.control.server import ControlServer
+from enrgdaq.control.status import (
+    JobStatus,
+    RingConsumerStatus,
+    RingStatus,
+    Snapshot,
+    SupervisorStatus,
+    TopicStatus,
+)
 
 NOW = 1_760_000_000.0
 
 
-def job(
-    name: str, kind: str = "source", state: str = "running", **fields: object
-) -> protocol.JobStatus:
+def job(name: str, kind: str = "source", state: str = "running", **fields: object) -> JobStatus:
     """A healthy job; say what is different."""
     runs = state in {"running", "starting", "stopping"}
     gives, takes = kind in {"source", "processor"}, kind != "source"
@@ -53,10 +59,10 @@ def job(
         "private_mb": 21.0,
         "next_start_seconds": None,
     }
-    return protocol.JobStatus(**{**values, **fields})  # type: ignore[arg-type]
+    return JobStatus(**{**values, **fields})  # type: ignore[arg-type]
 
 
-def jobs() -> list[protocol.JobStatus]:
+def jobs() -> list[JobStatus]:
     """A small experiment."""
     return [
         job("digitizer", type="DAQJobCAENDigitizer"),
@@ -69,9 +75,9 @@ def jobs() -> list[protocol.JobStatus]:
     ]
 
 
-def topic(name: str, messages: float, size: float) -> protocol.TopicStatus:
+def topic(name: str, messages: float, size: float) -> TopicStatus:
     """A topic with these rates."""
-    return protocol.TopicStatus(
+    return TopicStatus(
         topic=name,
         messages=int(messages * 100),
         bytes=int(size * 100),
@@ -82,22 +88,22 @@ def topic(name: str, messages: float, size: float) -> protocol.TopicStatus:
     )
 
 
-def ring(producer: str, **lags: int) -> protocol.RingStatus:
+def ring(producer: str, **lags: int) -> RingStatus:
     """A ring of 64 MB with consumers that lag by so many bytes."""
-    return protocol.RingStatus(
+    return RingStatus(
         producer=producer,
         uuid=f"uuid-{producer}",
         capacity=64_000_000,
         head=10**9,
         is_old=False,
         consumers=[
-            protocol.RingConsumerStatus(name=name, cursor=10**9 - lag, lag_bytes=lag, skipped=0)
+            RingConsumerStatus(name=name, cursor=10**9 - lag, lag_bytes=lag, skipped=0)
             for name, lag in lags.items()
         ],
     )
 
 
-def snapshot(of: list[protocol.JobStatus] | None = None, **fields: object) -> protocol.Snapshot:
+def snapshot(of: list[JobStatus] | None = None, **fields: object) -> Snapshot:
     """A snapshot of these jobs; ``fields`` go into the supervisor's part."""
     listed = jobs() if of is None else of
     values: dict[str, object] = {
@@ -120,8 +126,8 @@ def snapshot(of: list[protocol.JobStatus] | None = None, **fields: object) -> pr
         "memory_free_bytes": 13_000_000_000,
         "log_dropped": 0,
     }
-    return protocol.Snapshot(
-        supervisor=protocol.SupervisorStatus(**{**values, **fields}),  # type: ignore[arg-type]
+    return Snapshot(
+        supervisor=SupervisorStatus(**{**values, **fields}),  # type: ignore[arg-type]
         jobs=listed,
         topics=[
             topic("store.DAQJobStoreCSV", 982.0, 3.9e6),

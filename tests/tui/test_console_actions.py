@@ -10,6 +10,7 @@ from test_console_commands import choose, notice, settled
 from textual.pilot import Pilot
 
 from enrgdaq.control import protocol
+from enrgdaq.control.status import JobStatus
 from tui.commands import ACTIONS, audited_words
 from tui.model import Model
 from tui.outcome import Outcome
@@ -81,7 +82,7 @@ def test_R_leaves_alone_what_somebody_has_stopped(  # noqa: N802 - the key
     ],
 )
 def test_a_group_that_changes_between_the_keys_is_left_alone(
-    supervisor: ScriptedSupervisor, later: list[protocol.JobStatus], reason: str
+    supervisor: ScriptedSupervisor, later: list[JobStatus], reason: str
 ) -> None:
     supervisor.snapshot = snapshot([job("a"), job("b")])
     console = Console(supervisor)

@@ -6,16 +6,16 @@ from scripted_supervisor import NOW, ScriptedSupervisor, job, jobs, snapshot
 from test_console_commands import choose, notice
 from textual.pilot import Pilot
 
-from enrgdaq.control import protocol
+from enrgdaq.control.status import LinkStatus, NodeStatus
 from enrgdaq.display import status_text
 from tui.outcome import Outcome
 
 Pilots = Pilot[Outcome]
 
 
-def node(name: str, state: str = "up") -> protocol.NodeStatus:
+def node(name: str, state: str = "up") -> NodeStatus:
     there = snapshot([job("adc"), job("adc2"), job("uplink", "store")], id=name)
-    return protocol.NodeStatus(
+    return NodeStatus(
         id=name,
         state=state,
         age_seconds=0.4,
@@ -27,7 +27,7 @@ def node(name: str, state: str = "up") -> protocol.NodeStatus:
     )
 
 
-def link(peer: str, state: str = "up", **fields: object) -> protocol.LinkStatus:
+def link(peer: str, state: str = "up", **fields: object) -> LinkStatus:
     values: dict[str, object] = {
         "job": "mirror",
         "peer": peer,
@@ -42,7 +42,7 @@ def link(peer: str, state: str = "up", **fields: object) -> protocol.LinkStatus:
         "backlog_bytes": 0,
         "repeated": 0,
     }
-    return protocol.LinkStatus(**{**values, **fields})  # type: ignore[arg-type]
+    return LinkStatus(**{**values, **fields})  # type: ignore[arg-type]
 
 
 @pytest.fixture

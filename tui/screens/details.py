@@ -6,7 +6,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from enrgdaq.control.protocol import JobDetails, JobStatus, RingStatus
+from enrgdaq.control.protocol import JobDetails
+from enrgdaq.control.status import JobStatus, RingStatus
 from tui import formats
 from tui.commands import key_bar
 from tui.model import Model

@@ -1,6 +1,6 @@
 """The top: a band that is read from across the room, and the node's figures."""
 
-from enrgdaq.control.protocol import Snapshot, SupervisorStatus
+from enrgdaq.control.status import Snapshot, SupervisorStatus
 from tui import formats
 from tui.health import LITTLE_DISK
 from tui.widgets.fitting import fit

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from enrgdaq.control.protocol import JobStatus
+from enrgdaq.control.status import JobStatus
 from tui import formats
 from tui.problems import tally
 from tui.symbols import Symbols

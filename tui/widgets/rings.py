@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from enrgdaq.control.protocol import LinkStatus, RingConsumerStatus, RingStatus
+from enrgdaq.control.status import LinkStatus, RingConsumerStatus, RingStatus
 from tui import formats
 from tui.model import Model
 from tui.widgets.fitting import fit

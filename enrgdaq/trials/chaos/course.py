@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from enrgdaq.control.protocol import JobStatus
+from enrgdaq.control.status import JobStatus
 from enrgdaq.errors import EnrgdaqError
 from enrgdaq.transport import faults
 from enrgdaq.transport.faults import Fault

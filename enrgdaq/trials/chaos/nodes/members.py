@@ -62,6 +62,7 @@ class Members:
 
     def __init__(self, folder: Path, nodes: int, stores: Sequence[str], *, seed: int) -> None:
         names = [f"spoke-{number}" for number in range(1, nodes)]
+        self.is_kept = False
         self.sources = {
             name: [
                 Producer(f"{p.name}-{n}", len(PRODUCERS) * n + p.number, p.lane, p.keeps_all)
@@ -128,6 +129,7 @@ class Members:
 
     def keep(self) -> None:
         """Keep all folders, for inspection."""
+        self.is_kept = True
         for system in self.systems.values():
             system.node.is_kept = True
 

@@ -1,5 +1,6 @@
 """The same nodes, linked over a cluster of NATS servers of the trial's own."""
 
+import shutil
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from enrgdaq.trials.chaos.nodes.members import MIRROR_MB, Link, Members
 from enrgdaq.trials.chaos.nodes.plan import HUB
 
 _SERVERS: Final = 3
+_SERVERS_FOLDER: Final = "nats"
 _STREAM_MB: Final = 16  # the smallest that a sender accepts: what was read is removed all the time
 
 
@@ -33,9 +35,11 @@ class NatsMembers(Members):
         """Kill what still runs, end lines and servers; folders go, unless they are kept."""
         super().close()
         self._cluster.close()
+        if not self.is_kept:
+            shutil.rmtree(self._folder / _SERVERS_FOLDER, ignore_errors=True)
 
     def _make_links(self, names: Sequence[str]) -> dict[str, Link]:
-        self._cluster = NatsCluster(self._folder / "nats", _SERVERS)
+        self._cluster = NatsCluster(self._folder / _SERVERS_FOLDER, _SERVERS)
         self.servers = {server.name: server for server in self._cluster.servers}
         ports = [server.port for server in self._cluster.servers]
         return {name: Link(ports) for name in (*names, HUB)}

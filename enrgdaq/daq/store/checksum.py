@@ -48,8 +48,8 @@ def checksum(pieces: Sequence[Any]) -> int:
 def checksum_of(piece: bytes) -> int:
     """The same of one piece, of any length: that is three times as fast for 360 kB."""
     size = len(piece) // _BLOCK_BYTES * _BLOCK_BYTES
-    words: Any = np.frombuffer(piece, _WORD, size // _WORD.itemsize)
-    sums = np.add.reduce(words.reshape(-1, _BLOCK_WORDS), axis=1)
+    words = np.frombuffer(piece, _WORD, size // _WORD.itemsize)
+    sums = words.reshape(-1, _BLOCK_WORDS).sum(axis=1, dtype=_WORD)
     return zlib.crc32(memoryview(piece)[size:], zlib.crc32(sums.tobytes()))
 
 

@@ -54,6 +54,11 @@ class _SchemaEncoder:
 
     def payload(self, batches: list[pa.RecordBatch], rows: int) -> Payload:
         """A table of these batches as a stream."""
+        numbers = self._large_plain(batches)
+        if numbers is not None and rows == self._head_rows:
+            length = plain_tables.stream_length(self._head, numbers)
+            fill = partial(plain_tables.write_stream, head=self._head, columns=numbers)
+            return Payload(RecordKind.ARROW, length, rows, fill=fill)
         if self._prefix is None:
             length = self._length(batches)
         else:
@@ -62,19 +67,23 @@ class _SchemaEncoder:
             if size <= _SMALL_BYTES:
                 parts = [self._prefix, *(batch.serialize() for batch in batches), plain_tables.END]
                 return Payload(RecordKind.ARROW, length, rows, b"".join(parts))
-        return Payload(RecordKind.ARROW, length, rows, fill=partial(self._fill, batches))
+        fill = partial(self._fill, batches, keeps_head=numbers is not None)
+        return Payload(RecordKind.ARROW, length, rows, fill=fill)
 
-    def _fill(self, batches: list[pa.RecordBatch], space: memoryview) -> None:
-        columns = None
-        if self._row_bytes is not None and len(batches) == 1:
-            columns = plain_tables.numbers_of(batches[0], self._row_bytes)
-        if columns is not None and batches[0].num_rows == self._head_rows:
-            plain_tables.write_stream(space, self._head, columns)
-            return
+    def _large_plain(self, batches: list[pa.RecordBatch]) -> list[memoryview] | None:
+        """The numbers of a table that is large and plain."""
+        row_bytes = self._row_bytes
+        if row_bytes is None or len(batches) != 1:
+            return None
+        if sum(row_bytes) * batches[0].num_rows <= _SMALL_BYTES:
+            return None
+        return plain_tables.numbers_of(batches[0], row_bytes)
+
+    def _fill(self, batches: list[pa.RecordBatch], space: memoryview, *, keeps_head: bool) -> None:
         sink = pa.FixedSizeBufferWriter(pa.py_buffer(space))
         self._write(sink, batches)
         sink.close()
-        if columns is not None and self._prefix is not None:
+        if keeps_head and self._prefix is not None:
             self._head = plain_tables.head_of(space, len(self._prefix))
             self._head_rows = batches[0].num_rows
 

@@ -1,7 +1,6 @@
 """What a job's process counts, for the statistics of its life."""
 
 import datetime as dt
-import time
 from collections import deque
 
 from enrgdaq.daq.models import DAQJobLatencyStats, TopicCount
@@ -41,7 +40,6 @@ class Counters:
         count.messages += messages
         count.bytes += size
         count.rows += rows
-        self.last_out_ns = time.time_ns()
 
     @property
     def messages_out(self) -> int:

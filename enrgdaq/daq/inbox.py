@@ -128,6 +128,8 @@ class Inbox:
         self._for_store = for_store
         self._streams: dict[str, deque[Source]] = {}
         self._coming: deque[SourceRing] = deque(sources)
+        self._current: list[Source] = []
+        self._has_older = False
         self._has_read = False
         self._take_coming()
 
@@ -142,14 +144,19 @@ class Inbox:
             if all(source.spec.path != spec.path for source in stream):
                 source = Source(spec, self._name, self._supervisor, for_store=self._for_store)
                 stream.append(source)
+            self._has_older = True
 
     def current(self) -> list[Source]:
         """Per producer the ring to read now."""
         self._take_coming()
-        return [
-            next((source for source in stream if not source.is_finished()), stream[-1])
-            for stream in self._streams.values()
-        ]
+        # Kept while each producer has one ring: with many jobs this took most of a look.
+        if self._has_older:
+            self._current = [
+                next((source for source in stream if not source.is_finished()), stream[-1])
+                for stream in self._streams.values()
+            ]
+            self._has_older = any(len(stream) > 1 for stream in self._streams.values())
+        return self._current
 
     def uuids(self) -> set[str]:
         """The rings that are read now or later: those whose watermarks still matter."""
@@ -159,11 +166,12 @@ class Inbox:
     def read(self) -> Iterator[tuple[Source, RingReader, Record]]:
         """What has come in, ring after ring, each up to its head as it is now."""
         # Only here: elsewhere somebody may still have a record of it in hand.
-        for stream in self._streams.values():
-            while len(stream) > 1 and stream[0].is_finished():
-                stream.popleft().ring.close()
+        if self._has_older:
+            for stream in self._streams.values():
+                while len(stream) > 1 and stream[0].is_finished():
+                    stream.popleft().ring.close()
         for source in self.current():
-            reader = source.ready()
+            reader = source.reader or source.ready()
             if reader is None or not reader.is_behind:
                 continue
             self._has_read = True
@@ -172,8 +180,11 @@ class Inbox:
 
     def is_behind(self) -> bool:
         """Whether anything is there to read now."""
-        readers = (source.ready() for source in self.current())
-        return any(reader is not None and reader.is_behind for reader in readers)
+        for source in self.current():
+            reader = source.reader or source.ready()
+            if reader is not None and reader.is_behind:
+                return True
+        return False
 
     def is_drained(self) -> bool:
         """Whether every ring was read to its end."""

@@ -161,6 +161,7 @@ class Outbox:
         ):
             return False
         self._counters.sent(record.topics, len(record.payload), 0, record.messages)
+        self._counters.last_out_ns = time.time_ns()
         return True
 
     def add_waited(self, seconds: float) -> None:
@@ -195,7 +196,8 @@ class Outbox:
         try:
             if commit and mask:
                 topics, header = envelope
-                start, sequence = self._writer.stage(mask, payload.kind, header, time.time_ns())
+                now_ns = self._counters.last_out_ns = time.time_ns()
+                start, sequence = self._writer.stage(mask, payload.kind, header, now_ns)
                 self._staged.append((topics, payload, start, sequence))
                 self._show()
         finally:
@@ -251,6 +253,7 @@ class Outbox:
             messages[0].id = f"{self._uuid}:{sequence}"
         else:
             number_messages(messages, f"{self._uuid}:{sequence}")
+        self._counters.last_out_ns = now_ns
         self._staged.append((topics, payload, start, sequence))
 
     def _write_with_patience(

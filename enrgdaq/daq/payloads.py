@@ -1,7 +1,7 @@
 """What lies beside a message's header in a record: an Arrow stream, raw bytes, rows, or nothing."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +12,10 @@ from enrgdaq.daq.store.models import (
 from enrgdaq.errors import CodecError
 from enrgdaq.transport import codec
 from enrgdaq.transport.ring import RecordKind
+
+# In Python 3.11 a member of an enum takes 0.1 µs to look up, a fiftieth of a small message.
+_RAW: Final = RecordKind.RAW
+_ROWS: Final = RecordKind.ROWS
 
 
 class Payload(msgspec.Struct, frozen=True, gc=False):
@@ -47,8 +51,10 @@ def bytes_in(message: DAQJobMessageStoreRaw) -> memoryview:
 
 def raw_payload(message: DAQJobMessageStoreRaw) -> Payload:
     """Bytes as they are. Raises :class:`CodecError`."""
-    data = message.data if type(message.data) is bytes else bytes_in(message)
-    return Payload(RecordKind.RAW, len(data), 1, data)
+    data = message.data
+    if type(data) is not bytes:
+        data = bytes_in(message)
+    return Payload(_RAW, len(data), 1, data)
 
 
 def rows_payload(message: DAQJobMessageStoreTabular) -> Payload:
@@ -68,7 +74,7 @@ def rows_payload(message: DAQJobMessageStoreTabular) -> Payload:
             raise CodecError(f"row of {len(row)} values for {len(message.keys)} keys: {row!r:.200}")
     payload = codec.encode_plain(PackedRows(message.data, columns))
     rows = len(message.data or ()) + (len(next(iter(columns.values()), ())) if columns else 0)
-    return Payload(RecordKind.ROWS, len(payload), rows, payload)
+    return Payload(_ROWS, len(payload), rows, payload)
 
 
 NO_PAYLOAD = Payload(RecordKind.MESSAGE, 0, 0, b"")

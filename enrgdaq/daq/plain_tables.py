@@ -58,6 +58,11 @@ def head_of(stream: memoryview, schema_length: int) -> bytes:
     return bytes(stream[: schema_length + 8 + said])
 
 
+def stream_length(head: bytes, columns: Sequence[memoryview]) -> int:
+    """Bytes of a stream of these columns."""
+    return len(head) + sum((len(numbers) + 7) & -8 for numbers in columns) + len(END)
+
+
 def write_stream(space: memoryview, head: bytes, columns: Sequence[memoryview]) -> None:
     """Write a stream of these columns, which fills the space."""
     end = len(head)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +21,7 @@ from enrgdaq.transport import codec
 from enrgdaq.transport.ring import Record, RecordKind
 
 _KEPT_HEADERS = 256
+_RAW_BATCH: Final = RecordKind.RAW_BATCH  # in Python 3.11 each look at an enum takes 0.1 µs
 
 
 class Unpacker:
@@ -43,7 +45,7 @@ class Unpacker:
         Raises :class:`CodecError` for types that this process does not know.
         """
         name = f"{self._ring_uuid}:{record.sequence}"
-        if record.kind == RecordKind.RAW_BATCH:
+        if record.kind == _RAW_BATCH:
             return self._unpack_batch(record, name)
         message = self._head_of(record, name)
         self._put_payload(message, record)

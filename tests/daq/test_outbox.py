@@ -1,5 +1,6 @@
 """Messages into a real ring, and out of it as a store reads them."""
 
+import datetime as dt
 import logging
 import threading
 from collections.abc import Iterator
@@ -193,6 +194,21 @@ def test_a_settings_object_that_is_changed_between_batches_is_noticed(pair: Pair
     pair.outbox.publish(message)
     kept = [message.store_config.target_local_supervisor for message in pair.received()]
     assert kept == [False, True]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_time_of_its_own_is_not_given_to_the_messages_after_it(pair: Pair, many: bool) -> None:
+    long_ago = dt.datetime(2001, 2, 3, tzinfo=dt.UTC)
+    messages = [raw(number) for number in range(3)]
+    messages[0].timestamp = long_ago
+    if many:
+        pair.outbox.publish_many(messages)
+    else:
+        for message in messages:
+            pair.outbox.publish(message)
+    times = [message.timestamp for message in pair.received()]
+    assert times[0] == long_ago
+    assert all(time.year > 2001 for time in times[1:])
 
 
 def test_a_full_ring_shows_what_is_there_and_a_stop_ends_the_wait(pair: Pair) -> None:

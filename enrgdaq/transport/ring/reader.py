@@ -53,6 +53,7 @@ class RingReader:
                 f" {ring.row_state(row).name.lower()}, not attached"
             )
         fence()
+        self._cursor: int = self._words[self._base + layout.CURSOR]
         self.position = self._begin()
         self._sequence: int | None = None
         # Whoever has not looked is taken to be awake, and not rung.
@@ -82,7 +83,9 @@ class RingReader:
         With ``more`` for one more record as large as the last, the producer of large ones
         never waits for a reader that waits for another record.
         """
-        return 2 * (self.held_bytes + more) >= self._capacity
+        half = self._capacity // 2 - more
+        # What was read since the last commit is as much or more, and looks at no shared word.
+        return self.position - self._cursor >= half and self.held_bytes >= half
 
     def read(self) -> Iterator[Record]:
         """Records addressed to this row, up to the head as it is now.
@@ -171,12 +174,12 @@ class RingReader:
 
     def commit(self, position: int | None = None) -> None:
         """All before ``position`` (default: all that was read) is durable and may be reused."""
+        self._cursor = self.position if position is None else position
         fence()
-        self._words[self._base + layout.CURSOR] = self.position if position is None else position
+        self._words[self._base + layout.CURSOR] = self._cursor
 
     def _begin(self) -> int:
-        base = self._base
-        return max(self._words[base + layout.CURSOR], self._words[base + layout.FROM])
+        return max(self._cursor, self._words[self._base + layout.FROM])
 
     def _jump(self) -> None:
         """Go on where the ring is intact.

@@ -152,7 +152,8 @@ def measure(plan: BenchPlan, say: Callable[[str], None]) -> BenchResult:
         if output is not None:
             say(f"reading back {plan.store}")
             seen = [_seen_in(output, name, drained_at) for name in producers]
-            library = (library + output.library_rate()) / 2
+            last = max(producer.numbers for producer in sent)
+            library = (library + output.library_rate(last)) / 2
     memcpy = (memcpy_before + memcpy_rate(plan.payload_bytes)) / 2
     result = _evaluate(plan, sent, seen, waited, memcpy, library)
     result.bare_GB_per_s = (bare_before + _bare_rate(plan, say)) / 2

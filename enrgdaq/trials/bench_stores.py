@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
-_LIBRARY_SECONDS: Final = 1.0  # before the run, and once more after
+_LEAST_LIBRARY_SECONDS: Final = 1.0
 _ROW: Final = 16  # bytes
 _ROWS_A_BATCH: Final = 1_000  # single rows come to a store by the thousand between two flushes
 
@@ -31,6 +31,9 @@ class Output(ABC):
     def __init__(self, out: Path, plan: "BenchPlan") -> None:
         self.folder = out / "store"
         self._alone = out / f"alone{self.suffix}"
+        # Half as long as the store, before the run and once more after: within a second the
+        # kernel does not yet write to the disk.
+        self._library_seconds = max(_LEAST_LIBRARY_SECONDS, plan.seconds / 2)
         self._rows = max(1, plan.payload_bytes // _ROW) if plan.lane == "arrow" else _ROWS_A_BATCH
 
     def store_config(self, producer: str) -> dict[str, Any]:
@@ -43,13 +46,15 @@ class Output(ABC):
         numbers = np.asarray(table["number"], dtype=np.int64)
         return numbers, int(np.count_nonzero(np.asarray(table["value"]) == numbers * 0.5))
 
-    def library_rate(self) -> float:
-        """Rows per second of the library alone: the same rows and batches, the same disk."""
-        write, close = self.writer(self._alone, self._batch(0))
+    def library_rate(self, first: int = 0) -> float:
+        """Rows per second of the library alone: the same rows and batches, the same disk.
+
+        ``first``: the number to begin with. The text of large numbers is longer.
+        """
+        write, close = self.writer(self._alone, self._batch(first))
         rows, seconds = 0, 0.0
-        while seconds < _LIBRARY_SECONDS:
-            # Numbers go up as in the store's rows: their text gets longer.
-            table = self._batch(rows)
+        while seconds < self._library_seconds:
+            table = self._batch(first + rows)
             began = time.perf_counter()
             write(table)
             seconds += time.perf_counter() - began

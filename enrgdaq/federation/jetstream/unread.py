@@ -28,6 +28,7 @@ import msgspec
 from enrgdaq.daq.store.checksum import checksum_of
 from enrgdaq.daq.store.floor import FreeSpaceFloor
 from enrgdaq.errors import TransportError
+from enrgdaq.federation.jetstream.cold import ColdFiles
 
 SUFFIX: Final = ".unread"
 _LOG = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Unread:
         self._floor = floor
         self._rings: dict[str, deque[Batch]] = {}
         self._left: Counter[Path] = Counter()
+        self._cold = ColdFiles()
         self._descriptor = -1
         self._current = folder
         self._offset = 0
@@ -167,6 +169,8 @@ class Unread:
     def _open(self) -> Path:
         """Where the next batch goes; a segment of an earlier life is never written again."""
         if self._descriptor < 0 or self._offset >= _SEGMENT_BYTES:
+            if self._descriptor >= 0:
+                self._cold.add(self._current)
             self.close()
             self._floor.check()
             self._number += 1

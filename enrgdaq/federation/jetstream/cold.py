@@ -1,10 +1,11 @@
 """Files that are written and not read soon: their memory is given back to the kernel early.
 
 The kernel keeps what was written in its page cache until other data push it out, and takes new
-memory for what comes next. On virtual machines such memory may have to come from the host: copies
-of 16 MB went into it at a third of the speed at which they go into memory that was just let go of.
+memory for what comes next. On a virtual machine that memory may have to come from the host: 1.5 GB
+went into it at 1.7 GB/s, and over the same pages again at 5.2 GB/s.
 """
 
+import contextlib
 import os
 from collections import deque
 from pathlib import Path
@@ -35,11 +36,10 @@ def _not_needed(path: Path) -> None:
     """Begin to write it to the disk, and give back the memory of what is there already."""
     if not hasattr(os, "posix_fadvise"):
         return  # macOS
-    try:
+    # It may have been removed, or the disk is away: nothing depends on this.
+    with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return  # removed by now, or the disk is away: nothing depends on this
-    try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)

@@ -1,6 +1,7 @@
 """What a job's process counts, for the statistics of its life."""
 
 import datetime as dt
+import time
 from collections import deque
 
 from enrgdaq.daq.models import DAQJobLatencyStats, TopicCount
@@ -40,6 +41,7 @@ class Counters:
         count.messages += messages
         count.bytes += size
         count.rows += rows
+        self.last_out_ns = time.time_ns()
 
     @property
     def messages_out(self) -> int:

@@ -129,7 +129,7 @@ class Inbox:
         self._streams: dict[str, deque[Source]] = {}
         self._coming: deque[SourceRing] = deque(sources)
         self._current: list[Source] = []
-        self._has_older = False
+        self._may_change = False
         self._has_read = False
         self._take_coming()
 
@@ -144,18 +144,18 @@ class Inbox:
             if all(source.spec.path != spec.path for source in stream):
                 source = Source(spec, self._name, self._supervisor, for_store=self._for_store)
                 stream.append(source)
-            self._has_older = True
+            self._may_change = True
 
     def current(self) -> list[Source]:
         """Per producer the ring to read now."""
         self._take_coming()
         # Kept while each producer has one ring: with many jobs this took most of a look.
-        if self._has_older:
+        if self._may_change:
             self._current = [
                 next((source for source in stream if not source.is_finished()), stream[-1])
                 for stream in self._streams.values()
             ]
-            self._has_older = any(len(stream) > 1 for stream in self._streams.values())
+            self._may_change = any(len(stream) > 1 for stream in self._streams.values())
         return self._current
 
     def uuids(self) -> set[str]:
@@ -166,12 +166,12 @@ class Inbox:
     def read(self) -> Iterator[tuple[Source, RingReader, Record]]:
         """What has come in, ring after ring, each up to its head as it is now."""
         # Only here: elsewhere somebody may still have a record of it in hand.
-        if self._has_older:
+        if self._may_change:
             for stream in self._streams.values():
                 while len(stream) > 1 and stream[0].is_finished():
                     stream.popleft().ring.close()
         for source in self.current():
-            reader = source.reader or source.ready()
+            reader = source.ready()
             if reader is None or not reader.is_behind:
                 continue
             self._has_read = True
@@ -180,11 +180,8 @@ class Inbox:
 
     def is_behind(self) -> bool:
         """Whether anything is there to read now."""
-        for source in self.current():
-            reader = source.reader or source.ready()
-            if reader is not None and reader.is_behind:
-                return True
-        return False
+        readers = (source.ready() for source in self.current())
+        return any(reader is not None and reader.is_behind for reader in readers)
 
     def is_drained(self) -> bool:
         """Whether every ring was read to its end."""

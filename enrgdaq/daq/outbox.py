@@ -161,7 +161,6 @@ class Outbox:
         ):
             return False
         self._counters.sent(record.topics, len(record.payload), 0, record.messages)
-        self._counters.last_out_ns = time.time_ns()
         return True
 
     def add_waited(self, seconds: float) -> None:
@@ -196,8 +195,7 @@ class Outbox:
         try:
             if commit and mask:
                 topics, header = envelope
-                now_ns = self._counters.last_out_ns = time.time_ns()
-                start, sequence = self._writer.stage(mask, payload.kind, header, now_ns)
+                start, sequence = self._writer.stage(mask, payload.kind, header, time.time_ns())
                 self._staged.append((topics, payload, start, sequence))
                 self._show()
         finally:
@@ -253,7 +251,6 @@ class Outbox:
             messages[0].id = f"{self._uuid}:{sequence}"
         else:
             number_messages(messages, f"{self._uuid}:{sequence}")
-        self._counters.last_out_ns = now_ns
         self._staged.append((topics, payload, start, sequence))
 
     def _write_with_patience(

@@ -91,13 +91,9 @@ class Packer:
         return self._latest_envelope(messages[0]), batch_payload(blobs)
 
     def _latest_envelope(self, message: DAQJobMessageStore) -> Envelope:
-        latest = self._latest
-        if latest is not None and are_alike(message, latest[0]):
-            return latest[1]
-        envelope = self.envelope(message)
-        if _is_plain(message):
-            self._latest = copy.deepcopy(_bare(message)), envelope
-        return envelope
+        if self._latest is None or not are_alike(message, self._latest[0]):
+            self._latest = copy.deepcopy(_bare(message)), self.envelope(message)
+        return self._latest[1]
 
     def envelope(self, message: DAQJobMessageStore) -> Envelope:
         """Topics and header of a store message. Raises as :meth:`pack`."""
@@ -130,26 +126,29 @@ def _is_plain(message: DAQJobMessageStore) -> bool:
     )
 
 
-def are_alike(message: DAQJobMessageStore, plain: DAQJobMessageStore) -> bool:
-    """Whether a message has the envelope of another, whose header says no more than it must."""
+def are_alike(message: DAQJobMessageStore, other: DAQJobMessageStore) -> bool:
+    """Whether two messages have one envelope."""
     kind = type(message)
     settings = message.store_config
     return (
-        kind is type(plain)
-        and (settings is plain.store_config or settings == plain.store_config)
+        kind is type(other)
+        and (settings is other.store_config or settings == other.store_config)
+        and message.tag == other.tag
+        and message.topics == other.topics
+        # _is_plain() of both written out: they are of one kind
         and message.timestamp is None
+        and other.timestamp is None
         and message.daq_job_info is None
-        and message.tag == plain.tag
-        and message.topics == plain.topics
-        and message.target_local_supervisor == plain.target_local_supervisor
-        and (kind is not DAQJobMessageStoreTabular or _have_columns_of(message, plain))
+        and other.daq_job_info is None
+        and kind in _PLAIN_TYPES
+        and message.target_local_supervisor == other.target_local_supervisor
+        and (not isinstance(message, DAQJobMessageStoreTabular) or _have_columns_of(message, other))
     )
 
 
-def _have_columns_of(message: DAQJobMessageStore, other: DAQJobMessageStore) -> bool:
+def _have_columns_of(message: DAQJobMessageStoreTabular, other: DAQJobMessageStore) -> bool:
     return (
-        isinstance(message, DAQJobMessageStoreTabular)
-        and isinstance(other, DAQJobMessageStoreTabular)
+        isinstance(other, DAQJobMessageStoreTabular)
         and message.keys == other.keys
         and message.units == other.units
     )

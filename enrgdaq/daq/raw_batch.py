@@ -95,8 +95,6 @@ def blobs_of(payload: memoryview) -> list[memoryview]:
 def _small(message: DAQJobMessage) -> memoryview | None:
     if type(message) is not DAQJobMessageStoreRaw:
         return None
-    if message.timestamp is not None or message.daq_job_info is not None:
-        return None  # its header is its own
     try:
         blob = bytes_in(message)
     except CodecError:

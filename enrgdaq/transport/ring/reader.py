@@ -84,7 +84,7 @@ class RingReader:
         never waits for a reader that waits for another record.
         """
         half = self._capacity // 2 - more
-        # What was read since the last commit is as much or more, and looks at no shared word.
+        # No more is held than was read since the last commit, which no shared word needs to tell.
         return self.position - self._cursor >= half and self.held_bytes >= half
 
     def read(self) -> Iterator[Record]:

@@ -124,6 +124,7 @@ class RingWriter:
             self.check_size(len(header), length)
         if self._words[layout.ROWS_VERSION] != self._rows_seen:
             return None
+        # _place() for what does not simply come next: the end of a lap, and a full ring.
         offset = self._head % self._capacity
         if self._head + size > self._limit or offset + size > self._capacity:
             place = self._place(size)

@@ -48,6 +48,18 @@ def test_older_files_are_let_go_of_and_the_latest_are_not(tmp_path: Path) -> Non
     assert all(map(is_cached, files[-8:]))
 
 
+def test_what_the_disk_did_not_have_yet_is_let_go_of_later(tmp_path: Path) -> None:
+    needs_a_disk(tmp_path)
+    cold = ColdFiles()
+    files = [written(tmp_path / str(number)) for number in range(17)]
+    for path in files[:-1]:
+        cold.add(path)
+    files[0].read_bytes()  # as if the first look had come too early
+    assert is_cached(files[0])
+    cold.add(files[-1])
+    assert not is_cached(files[0])
+
+
 def test_files_that_are_gone_are_no_matter(tmp_path: Path) -> None:
     cold = ColdFiles()
     for number in range(30):

@@ -90,11 +90,9 @@ class RecordKind(enum.IntEnum):
     RAW_BATCH = 5  # many of them, each a message
 
 
+_BODY: Final = struct.Struct("<IQQQQQQII")
 CHECKSUM_BYTES: Final = 4
-BODY: Final = struct.Struct("<IQQQQQQII")
-"""The fields of :class:`RecordHeader`; before them stands their checksum."""
 WHOLE: Final = struct.Struct("<IIQQQQQQII")
-"""Checksum and fields."""
 
 
 class RecordHeader(NamedTuple):
@@ -114,6 +112,24 @@ class RecordHeader(NamedTuple):
     payload_length: int
     kind: int
     messages: int
+
+
+def pack_header(
+    header_length: int,
+    size: int,
+    sequence: int,
+    mask: int,
+    timestamp_ns: int,
+    position: int,
+    payload_length: int,
+    kind: int,
+    messages: int,
+) -> bytes:
+    """The fields of :class:`RecordHeader` as bytes, with their checksum in front."""
+    body = _BODY.pack(
+        header_length, size, sequence, mask, timestamp_ns, position, payload_length, kind, messages
+    )
+    return zlib.crc32(body).to_bytes(CHECKSUM_BYTES, "little") + body
 
 
 def unpack_header(raw: bytes | memoryview) -> RecordHeader | None:

@@ -1,6 +1,5 @@
 """The producer's side of a ring."""
 
-import zlib
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -40,7 +39,6 @@ class RingWriter:
         # Record starts that the tail may move to, so that it follows in steps of a part of
         # the ring: whoever looks without a row then finds most of the ring still intact.
         self._milestones: deque[int] = deque([self._head])
-        self._next_milestone = self._head + self._capacity // _MILESTONES
         self._rows: list[tuple[int, Policy]] = []
         self._rows_seen = -1
         self._pending: tuple[int, int, int] | None = None
@@ -48,6 +46,7 @@ class RingWriter:
         self._targets = 0
         self._sleepers: list[int] = []
         self._words_of: dict[int, list[tuple[int, int, int, int, int]]] = {}
+        self._milestone_bytes = self._capacity // _MILESTONES
         self._repair()
         self._look_at_rows()
         self._words = faults.watch_words(ring.words, _FAULT_POINTS)
@@ -124,13 +123,9 @@ class RingWriter:
             self.check_size(len(header), length)
         if self._words[layout.ROWS_VERSION] != self._rows_seen:
             return None
-        # _place() for what does not simply come next: the end of a lap, and a full ring.
-        offset = self._head % self._capacity
-        if self._head + size > self._limit or offset + size > self._capacity:
-            place = self._place(size)
-            if place is None:
-                return None
-            offset = place
+        offset = self._place(size)
+        if offset is None:
+            return None
         start = offset + header_end
         self._data[start : start + length] = payload
         return self._finish(size, mask, kind, header, length, timestamp_ns, messages)
@@ -141,41 +136,11 @@ class RingWriter:
         Those are the targets that had looked at everything that they were owed before. One
         that had not is awake, or has a bell to answer.
         """
-        sleepers, self._sleepers = self._sleepers, []
-        end, begin, words = self._head, self._shown, self._words
-        if end == begin:
-            return sleepers
-        targets = self._words_of.get(self._targets) or self._look_up_words(self._targets)
-        caught_up = []
-        for row, cursor_at, from_at, due_at, read_at in targets:
-            # Before the head: a producer killed in between then owes too much at most, and
-            # _repair() takes that back. Owing too little would let data be overwritten.
-            due = words[due_at]
-            if words[cursor_at] >= due or words[from_at] >= due:
-                words[from_at] = begin
-            words[due_at] = end
-            caught_up.append((row, read_at, due))
-        fence()
-        words[layout.HEAD] = end
-        # Not ordered against the head: nobody but _repair() needs both, and it counts records.
-        words[layout.SEQUENCE] = self._sequence
-        self._shown = end
-        self._targets = 0
-        if end >= self._next_milestone:
-            self._add_milestone()
-        full_fence()
-        for row, read_at, due in caught_up:
-            if words[read_at] >= due:
-                sleepers.append(row)
+        self._show()
+        sleepers = self._sleepers
+        if sleepers:
+            self._sleepers = []
         return sleepers
-
-    def _show(self) -> None:
-        """:meth:`commit` before its time: whom to ring is said at the next one."""
-        self._sleepers = self.commit()
-
-    def _add_milestone(self) -> None:
-        self._milestones.append(self._shown)
-        self._next_milestone = self._shown + self._capacity // _MILESTONES
 
     def add_waited(self, nanoseconds: int) -> None:
         """Count time spent waiting for room."""
@@ -212,15 +177,43 @@ class RingWriter:
         start, sequence = self._head, self._sequence
         offset = start % self._capacity
         length = len(header)
-        fields = layout.BODY.pack(
-            length, size, sequence, mask, timestamp_ns, start, payload_length, kind, messages
+        self._data[offset : offset + layout.ALIGN + length] = (
+            layout.pack_header(
+                length, size, sequence, mask, timestamp_ns, start, payload_length, kind, messages
+            )
+            + header
         )
-        checksum = zlib.crc32(fields).to_bytes(layout.CHECKSUM_BYTES, "little")
-        self._data[offset : offset + layout.ALIGN + length] = checksum + fields + header
         self._head = start + size
         self._sequence = sequence + 1
         self._targets |= mask
         return start, sequence
+
+    def _show(self) -> None:
+        end, begin, words = self._head, self._shown, self._words
+        if end == begin:
+            return
+        targets = self._words_of.get(self._targets) or self._look_up_words(self._targets)
+        caught_up = []
+        for row, cursor_at, from_at, due_at, read_at in targets:
+            # Before the head: a producer killed in between then owes too much at most, and
+            # _repair() takes that back. Owing too little would let data be overwritten.
+            due = words[due_at]
+            if words[cursor_at] >= due or words[from_at] >= due:
+                words[from_at] = begin
+            words[due_at] = end
+            caught_up.append((row, read_at, due))
+        fence()
+        words[layout.HEAD] = end
+        fence()
+        words[layout.SEQUENCE] = self._sequence
+        self._shown = end
+        self._targets = 0
+        if end - self._milestones[-1] >= self._milestone_bytes:
+            self._milestones.append(end)
+        full_fence()
+        for row, read_at, due in caught_up:
+            if words[read_at] >= due:
+                self._sleepers.append(row)
 
     def _look_up_words(self, mask: int) -> list[tuple[int, int, int, int, int]]:
         """Per target its row, and where its CURSOR, FROM, DUE and READ are."""
@@ -245,7 +238,7 @@ class RingWriter:
         while self._milestones and self._milestones[0] < wanted_tail:
             self._milestones.popleft()
         if not self._milestones:
-            self._add_milestone()
+            self._milestones.append(self._shown)
         # Both are record boundaries; `lowest` is one because cursors and FROM only ever are.
         tail = min(self._milestones[0], lowest)
         self._words[layout.TAIL] = tail

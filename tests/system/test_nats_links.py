@@ -13,6 +13,7 @@ import pytest
 from nats.js.api import StreamConfig
 
 from enrgdaq.trials.chaos.line import Line
+from tests.files_below import files_below
 from tests.private_servers import private_nats
 from tests.servers import NatsNames
 from tests.system import links, nats_links
@@ -182,7 +183,7 @@ def test_what_servers_lose_before_it_is_read_is_sent_again(
         assert asyncio.run(_on(urls[0], lambda js: js.delete_stream(stream)))
     hub.start()
     wait_rows(hub, spoke, 6_000)
-    spoke.wait(lambda: not list(spoke.out.rglob("*.unread")), what="nothing to be kept")
+    spoke.wait(lambda: not files_below(spoke.out, "*.unread"), what="nothing to be kept")
     stop(spoke, hub)
 
 

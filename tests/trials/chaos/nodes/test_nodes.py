@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from enrgdaq.trials.chaos.report import Report
+from tests.files_below import files_below
 
 LIMIT_SECONDS = 120.0
 OUTPUTS = 12  # of six producers on two spokes, on the hub and on the last spoke
@@ -51,7 +52,7 @@ def test_short_trial(tmp_path: Path) -> None:
 def test_interrupted_trial_counts_and_leaves_nothing(tmp_path: Path) -> None:
     trial = launch(tmp_path)
     deadline = time.monotonic() + LIMIT_SECONDS
-    while sum(file.stat().st_size > 0 for file in tmp_path.rglob("out/csv/*.csv")) < OUTPUTS:
+    while sum(p.stat().st_size > 0 for p in files_below(tmp_path, "out/csv/*.csv")) < OUTPUTS:
         assert trial.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -5,6 +5,9 @@ the same messages to the client of NATS and keeps 256 of them, or 8 MB, on their
 the link's stream has stored, nobody reading; TRUSTING is that with keep_unread = false, so that the
 disk takes it once, as for PLAIN; THROUGH is what a second node's reader has looked at, every word,
 with everything on the same cores. Then the cost of links that have nothing to do.
+
+A virtual machine may hand out its first gigabytes ten times as fast as what comes after them. So
+each measurement ends with so many bytes, at the latest: a slower one would have the faster memory.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -26,6 +30,7 @@ from tests.system import links, nats_links
 from tests.system.node import Node
 
 _SETTLE_SECONDS = 2.0
+_WARM_SECONDS = 0.5
 _PLAIN_WINDOW = 256
 _PLAIN_BYTES = 8_000_000
 _STREAM_MB = 12_000
@@ -34,22 +39,24 @@ _STREAM_MB = 12_000
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement, at most")
+    parser.add_argument("--megabytes", type=float, default=1_000.0, help="of each, at most")
     parser.add_argument("--payload-bytes", type=int, nargs="+", default=[1_600, 160_000, 1_000_000])
     parser.add_argument("--servers", type=int, choices=(1, 3), default=1)
     parser.add_argument("--idle-seconds", type=float, default=20.0)
-    parser.add_argument("--plain", nargs=3, metavar=("URL", "BYTES", "SECONDS"), help="internal")
+    parser.add_argument("--plain", nargs=2, metavar=("URL", "BYTES"), help="internal")
     options = parser.parse_args()
+    length = Length(options.seconds, options.megabytes)
     if options.plain:
-        url, size, seconds = options.plain
-        print(asyncio.run(_publish_plainly(url, int(size), float(seconds), options.servers)))
+        url, size = options.plain
+        print(asyncio.run(_publish_plainly(url, int(size), length, options.servers)))
         return
     print(
         f"{'PAYLOAD':>9} {'PLAIN MB/S':>11} {'SENT MB/S':>10} {'RATIO':>6} {'TRUSTING MB/S':>14}"
         f" {'RATIO':>6} {'THROUGH MB/S':>13}"
     )
     for payload in options.payload_bytes:
-        of_payload = payload, options.seconds, options.servers
+        of_payload = payload, length, options.servers
         plain = plain_rate(*of_payload)
         sent = link_rate(*of_payload, has_reader=False)
         trusting = link_rate(*of_payload, has_reader=False, keep_unread=False)
@@ -63,17 +70,29 @@ def main() -> None:
         measure_idle(options.idle_seconds, options.servers)
 
 
-def plain_rate(payload: int, seconds: float, servers: int) -> float:
+class Length(NamedTuple):
+    """A measurement ends with so many seconds or megabytes, whichever come first."""
+
+    seconds: float
+    megabytes: float
+
+    def is_reached(self, seconds: float, size: int) -> bool:
+        """Whether a measurement is long enough."""
+        return seconds >= self.seconds or size >= self.megabytes * 1e6
+
+
+def plain_rate(payload: int, length: Length, servers: int) -> float:
     """Bytes a second that the client of NATS publishes, in a process of its own."""
     with _servers(servers) as (cluster, _):
         command = [sys.executable, "-m", "tests.benchmarks.nats_links", "--servers", str(servers)]
-        command += ["--plain", cluster[0], str(payload), str(seconds)]
+        command += ["--seconds", str(length.seconds), "--megabytes", str(length.megabytes)]
+        command += ["--plain", cluster[0], str(payload)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return float(done.stdout)
 
 
 def link_rate(
-    payload: int, seconds: float, servers: int, *, has_reader: bool, keep_unread: bool = True
+    payload: int, length: Length, servers: int, *, has_reader: bool, keep_unread: bool = True
 ) -> float:
     """Bytes of payload a second that a link's stream stores, or that come out at its other end."""
     with _servers(servers) as (urls, folder), contextlib.ExitStack() as stack:
@@ -89,16 +108,22 @@ def link_rate(
         spoke.start()
         counting = hub if has_reader else spoke
         counting.wait(lambda: _bytes(counting) > 0, what="the link", seconds=60)
-        time.sleep(_SETTLE_SECONDS)
-        began, first = time.monotonic(), _counted(counting)
-        time.sleep(seconds)
-        rate = (_counted(counting) - first) / (time.monotonic() - began)
+        rate = _rate(counting, length)
         spoke.stop(seconds=60)
         if has_reader:
             hub.stop(seconds=60)
             result = json.loads((folder / "result.json").read_text())
             assert result["out_of_order"] == result["corrupted"] == result["duplicated"] == 0
         return rate
+
+
+def _rate(node: Node, length: Length) -> float:
+    time.sleep(_WARM_SECONDS)
+    first, began = _counted(node), time.monotonic()
+    while True:
+        size, seconds = _counted(node) - first, time.monotonic() - began
+        if length.is_reached(seconds, size):
+            return size / seconds
 
 
 def measure_idle(seconds: float, servers: int) -> None:
@@ -125,7 +150,7 @@ def measure_idle(seconds: float, servers: int) -> None:
         hub.stop()
 
 
-async def _publish_plainly(url: str, size: int, seconds: float, replicas: int) -> float:
+async def _publish_plainly(url: str, size: int, length: Length, replicas: int) -> float:
     import nats
     from nats.js.api import StreamConfig
 
@@ -143,10 +168,10 @@ async def _publish_plainly(url: str, size: int, seconds: float, replicas: int) -
     window = max(1, min(_PLAIN_WINDOW, _PLAIN_BYTES // size))
     pending: list[asyncio.Future[object]] = []
     sent, began = 0, time.monotonic()
-    warm = began + _SETTLE_SECONDS
-    while time.monotonic() < warm + seconds:
-        if time.monotonic() < warm:
-            sent, began = 0, time.monotonic()
+    warm = began + _WARM_SECONDS
+    while not length.is_reached((now := time.monotonic()) - began, sent):
+        if now < warm:
+            sent, began = 0, now
         pending.append(await js.publish_async("plain.all", data, wait_stall=10.0))
         if len(pending) >= window:
             half = len(pending) // 2

@@ -120,10 +120,14 @@ class Connection:
 
         await self.client.subscribe(subject, cb=callback, pending_bytes_limit=_SUBSCRIPTION_BYTES)
 
-    def look(self) -> None:
-        """Raise when the server is gone or silent; asks it once a second, and never waits."""
+    def check(self) -> None:
+        """Raise when the connection has ended."""
         if self._broken:
             raise ServerAwayError(f"{self.address}: {self._broken}")
+
+    def look(self) -> None:
+        """Raise when the server is gone or silent; asks it once a second, and never waits."""
+        self.check()
         now = time.monotonic()
         if self._ping is not None and self._ping.done():
             self._ping = None

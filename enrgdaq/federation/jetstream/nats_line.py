@@ -16,7 +16,7 @@ from enrgdaq.federation.jetstream import api
 from enrgdaq.federation.jetstream.connection import Connection
 from enrgdaq.federation.jetstream.missing import Missing
 from enrgdaq.federation.jetstream.publishing import (
-    WINDOW,
+    WINDOW_BYTES,
     OutOfStepError,
     Publisher,
     StreamFullError,
@@ -240,8 +240,10 @@ class NatsLine:
 
     def _has_no_room(self, state: api.StreamState) -> bool:
         room = self._config.max_bytes - state.bytes
-        most = min(WINDOW * self._connection.largest_message, self._config.max_bytes // 2)
-        return self._config.discard == "new" and room < most
+        on_their_way = max(WINDOW_BYTES, self._connection.largest_message)
+        return self._config.discard == "new" and room < min(
+            on_their_way, self._config.max_bytes // 2
+        )
 
     async def _keep_house(self) -> None:
         """While the line lives: figures, and room in the stream."""

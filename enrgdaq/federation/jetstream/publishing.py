@@ -9,6 +9,7 @@ place of one that is then refused, and the next one would fit behind it.
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from enrgdaq.errors import ServerAwayError, TransportError
@@ -25,8 +26,10 @@ from enrgdaq.federation.jetstream.messages import (
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
-WINDOW: Final = 8
-"""Messages that wait for their acknowledgement at most."""
+WINDOW_BYTES: Final = 8 << 20
+"""What waits for its acknowledgement at most, or one message that is larger."""
+_WINDOW: Final = 64
+"""Messages that do."""
 _LOOK_SECONDS: Final = 0.1
 
 
@@ -47,6 +50,12 @@ class Published(NamedTuple):
     place: str
 
 
+class _OnItsWay(NamedTuple):
+    sequence: int
+    """The number that the stream is to give it."""
+    size: int
+
+
 class Publisher:
     """Publishes from the job's thread; answers come in the connection's."""
 
@@ -57,8 +66,10 @@ class Publisher:
         self._connection = connection
         self._inbox = f"{connection.inbox}.ack"
         self._sent = 0
-        self._answered = 0
-        self._expected: dict[int, int] = {}
+        self._on_their_way: dict[str, _OnItsWay] = {}
+        """What is not answered yet, by where the answer goes."""
+        self._bytes = 0
+        """Of these."""
         self._last_id = ""
         self._refused: ServerAwayError | None = None
         """Why the first message was refused that was: those behind it tell nothing new."""
@@ -70,8 +81,9 @@ class Publisher:
         await self._connection.subscribe(f"{self._inbox}.*", self._take)
 
     def publish(self, message: Published, give_up: Callable[[], bool]) -> None:
-        """Send one message, when the window has room for it."""
-        self._wait_until(lambda: self._sent - self._answered < WINDOW, give_up)
+        """Put one message on its way, when the window has room for it."""
+        size = len(message.data)
+        self._wait_until(lambda: self._has_room(size), give_up)
         headers = {
             ID_HEADER: message.message_id,
             STREAM_HEADER: self.stream,
@@ -80,28 +92,32 @@ class Publisher:
         }
         if self._last_id:
             headers[LAST_ID_HEADER] = self._last_id
-        number = self._sent
+        reply = f"{self._inbox}.{self._sent}"
         with self._changed:
             self.last_sequence += 1
             self._last_id = message.message_id
-            self._expected[number] = self.last_sequence
+            self._on_their_way[reply] = _OnItsWay(self.last_sequence, size)
             self._sent += 1
-        connection = self._connection
-        connection.call(
-            connection.client.publish(
-                message.subject, message.data, f"{self._inbox}.{number}", headers=headers
-            ),
-            give_up=give_up,
+            self._bytes += size
+        # Not waited for: what comes next is made ready while the client writes this one.
+        publish = self._connection.client.publish(
+            message.subject, message.data, reply, headers=headers
         )
+        self._connection.begin(publish).add_done_callback(self._note_failure)
 
     def finish(self, give_up: Callable[[], bool]) -> None:
         """Wait until everything is stored."""
-        self._wait_until(lambda: self._answered == self._sent, give_up)
+        self._wait_until(lambda: not self._on_their_way, give_up)
 
     def step_to(self, last_sequence: int) -> None:
         """Go on from what the stream has come to, after :class:`OutOfStepError`."""
         self.last_sequence, self._last_id = last_sequence, ""
         self._refused = None
+
+    def _has_room(self, size: int) -> bool:
+        under_way = len(self._on_their_way)
+        fits = under_way < _WINDOW and self._bytes + size <= WINDOW_BYTES
+        return fits or not under_way
 
     def _wait_until(self, is_done: Callable[[], bool], give_up: Callable[[], bool]) -> None:
         address = self._connection.address
@@ -111,8 +127,9 @@ class Publisher:
                 if self._refused is None:
                     if is_done():
                         return
-                elif not isinstance(self._refused, OutOfStepError) or self._answered == self._sent:
+                elif not isinstance(self._refused, OutOfStepError) or not self._on_their_way:
                     raise self._refused
+                self._connection.check()
                 self._changed.wait(_LOOK_SECONDS)
                 silent = time.monotonic() - self._heard_at
                 if silent > self._connection.timeout:
@@ -122,25 +139,34 @@ class Publisher:
                 if give_up():
                     raise ServerAwayError(f"{address}: slower than the data that comes in")
 
+    def _note_failure(self, handed_over: "Future[None]") -> None:
+        """The client does not take a message, so no answer will come."""
+        if handed_over.cancelled() or (error := handed_over.exception()) is None:
+            return
+        with self._changed:
+            self._refused = ServerAwayError(
+                f"{self._connection.address}: {str(error) or type(error).__name__}"
+            )
+            self._changed.notify_all()
+
     def _take(self, message: "Msg") -> None:
         with self._changed:
-            self._answered += 1
             self._heard_at = time.monotonic()
-            refusal = self._refusal(message)
+            expected = self._on_their_way.pop(message.subject, _OnItsWay(0, 0))
+            self._bytes -= expected.size
+            refusal = self._refusal(message, expected.sequence)
             self._refused = self._refused or refusal
             self._changed.notify_all()
 
-    def _refusal(self, message: "Msg") -> ServerAwayError | None:
+    def _refusal(self, message: "Msg", sequence: int) -> ServerAwayError | None:
         """Why what follows cannot be sent as it is; ``None`` when the message was stored."""
         address, stream = self._connection.address, self.stream
         if is_unserved(message):
             return ServerAwayError(f"{address}: nobody stores messages of stream {stream} now")
         try:
             answer = api.decode(api.PubAck, message.data)
-            number = int(message.subject.rpartition(".")[2])
-        except (TransportError, ValueError) as error:
+        except TransportError as error:
             return ServerAwayError(f"{address}: {error}")
-        sequence = self._expected.pop(number, 0)
         if answer.error is not None:
             return self._refusal_for(answer.error)
         if answer.seq != sequence or answer.duplicate:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -243,7 +244,7 @@ def test_a_duplicate_counts_as_stored_only_with_its_number(number: int, what: st
     """A leader knows an id before it has stored the message, and may lose it until then."""
     connection: Any = SimpleNamespace(inbox="_INBOX.x", address="server", timeout=1.0)
     connection.client = SimpleNamespace(publish=lambda *_, **__: "")
-    connection.call = lambda *_, **__: None
+    connection.begin = lambda _: Future()
     publisher = Publisher(connection, "x-data-spoke", 10)
     publisher.publish(Published("x", b"", "id", ""), bool)
     said = b'{"stream": "x-data-spoke", "seq": %d, "duplicate": true}' % number

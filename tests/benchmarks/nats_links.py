@@ -1,18 +1,22 @@
 """Links over NATS against its plain client: python -m tests.benchmarks.nats_links --help.
 
-Real supervisors and servers of its own on this host. PLAIN is a program of a few lines that hands
-the same messages to the client of NATS and keeps 256 of them, or 8 MB, on their way. SENT is what
-the link's stream has stored, nobody reading; TRUSTING is that with keep_unread = false, so that the
-disk takes it once, as for PLAIN; THROUGH is what a second node's reader has looked at, every word,
-with everything on the same cores. Then the cost of links that have nothing to do.
+Real supervisors and servers of its own on this host. PLAIN is a program of a few lines that makes
+the same messages, hands them to the client of NATS and keeps 256 of them, or 8 MB, on their way.
+SENT is what the link's stream has stored, nobody reading; TRUSTING is that with
+keep_unread = false, so that the disk takes it once, as for PLAIN; THROUGH is what a second node's
+reader has looked at, every word, with everything on the same cores. Then the cost of links that
+have nothing to do.
 
-A virtual machine may hand out its first gigabytes ten times as fast as what comes after them. So
-each measurement ends with so many bytes, at the latest: a slower one would have the faster memory.
+A virtual machine may get its memory from the host page by page, ten times as slowly as it writes
+into what it has, and give back what is free for some seconds. So a file is written and removed
+right before each measurement, and each ends with so many bytes at the latest: all write into
+memory that is there.
 """
 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
@@ -24,6 +28,7 @@ from typing import NamedTuple
 
 import psutil
 
+from enrgdaq.daq.numbered_words import make_words, number_words
 from tests.benchmarks.links import PRODUCER, READER, own_node_in
 from tests.private_servers import private_nats
 from tests.system import links, nats_links
@@ -34,6 +39,8 @@ _WARM_SECONDS = 0.5
 _PLAIN_WINDOW = 256
 _PLAIN_BYTES = 8_000_000
 _STREAM_MB = 12_000
+_WARM_BYTES = 4 << 30
+"""What 1 GB takes in the server, its files, the ring and the copies, with some to spare."""
 
 
 def main() -> None:
@@ -83,10 +90,11 @@ class Length(NamedTuple):
 
 def plain_rate(payload: int, length: Length, servers: int) -> float:
     """Bytes a second that the client of NATS publishes, in a process of its own."""
-    with _servers(servers) as (cluster, _):
+    with _servers(servers) as (cluster, folder):
         command = [sys.executable, "-m", "tests.benchmarks.nats_links", "--servers", str(servers)]
         command += ["--seconds", str(length.seconds), "--megabytes", str(length.megabytes)]
         command += ["--plain", cluster[0], str(payload)]
+        _warm_memory(folder)
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return float(done.stdout)
 
@@ -105,6 +113,7 @@ def link_rate(
             # It has said what it takes, and its consumer is there.
             time.sleep(_SETTLE_SECONDS)
             hub.stop()
+        _warm_memory(folder)
         spoke.start()
         counting = hub if has_reader else spoke
         counting.wait(lambda: _bytes(counting) > 0, what="the link", seconds=60)
@@ -115,6 +124,15 @@ def link_rate(
             result = json.loads((folder / "result.json").read_text())
             assert result["out_of_order"] == result["corrupted"] == result["duplicated"] == 0
         return rate
+
+
+def _warm_memory(folder: Path) -> None:
+    # A file on the same disk: the page cache takes its memory from elsewhere than programs do.
+    path, block = folder / "warm", bytes(1 << 20)
+    with path.open("wb", buffering=0) as file:
+        for _ in range(_WARM_BYTES >> 20):
+            file.write(block)
+    path.unlink()
 
 
 def _rate(node: Node, length: Length) -> float:
@@ -164,15 +182,17 @@ async def _publish_plainly(url: str, size: int, length: Length, replicas: int) -
             max_bytes=_STREAM_MB << 20,
         )
     )
-    data = bytes(size)
+    words = make_words(size)
     window = max(1, min(_PLAIN_WINDOW, _PLAIN_BYTES // size))
     pending: list[asyncio.Future[object]] = []
+    numbers = itertools.count()
     sent, began = 0, time.monotonic()
     warm = began + _WARM_SECONDS
     while not length.is_reached((now := time.monotonic()) - began, sent):
         if now < warm:
             sent, began = 0, now
-        pending.append(await js.publish_async("plain.all", data, wait_stall=10.0))
+        number_words(words, next(numbers))
+        pending.append(await js.publish_async("plain.all", words.tobytes(), wait_stall=10.0))
         if len(pending) >= window:
             half = len(pending) // 2
             await asyncio.gather(*pending[: half + 1])

@@ -11,6 +11,7 @@ import nats
 import nkeys
 import pytest
 from nats.js.api import StreamConfig
+from nats.js.errors import NotFoundError
 
 from enrgdaq.trials.chaos.line import Line
 from tests.files_below import files_below
@@ -180,7 +181,8 @@ def test_what_servers_lose_before_it_is_read_is_sent_again(
             lambda: spoke.job("numbered").messages_out >= rows // 100,  # noqa: B023
             what="rows to be sent",
         )
-        assert asyncio.run(_on(urls[0], lambda js: js.delete_stream(stream)))
+        # It is made anew while rows go on, as soon as the sender has noticed.
+        spoke.wait(lambda: _has_deleted(urls[0], stream), what="the stream to be there")
     hub.start()
     wait_rows(hub, spoke, 6_000)
     spoke.wait(lambda: not files_below(spoke.out, "*.unread"), what="nothing to be kept")
@@ -240,6 +242,13 @@ def test_both_sides_prove_who_they_are(nodes: Make, tmp_path: Path) -> None:
         for node in (hub, spoke, stranger):
             assert seeds[node.id].decode() not in node.log()
         stop(spoke, stranger, hub)
+
+
+def _has_deleted(url: str, stream: str) -> bool:
+    try:
+        return asyncio.run(_on(url, lambda js: js.delete_stream(stream)))
+    except NotFoundError:
+        return False
 
 
 async def _on(url: str, work: Callable[[Any], Any]) -> Any:

@@ -35,7 +35,7 @@ from tests.system import links, nats_links
 from tests.system.node import Node
 
 _SETTLE_SECONDS = 2.0
-_WARM_SECONDS = 0.5
+_START_SECONDS = 0.5
 _PLAIN_WINDOW = 256
 _PLAIN_BYTES = 8_000_000
 _STREAM_MB = 12_000
@@ -136,7 +136,7 @@ def _warm_memory(folder: Path) -> None:
 
 
 def _rate(node: Node, length: Length) -> float:
-    time.sleep(_WARM_SECONDS)
+    time.sleep(_START_SECONDS)
     first, began = _counted(node), time.monotonic()
     while True:
         size, seconds = _counted(node) - first, time.monotonic() - began
@@ -187,9 +187,9 @@ async def _publish_plainly(url: str, size: int, length: Length, replicas: int) -
     pending: list[asyncio.Future[object]] = []
     numbers = itertools.count()
     sent, began = 0, time.monotonic()
-    warm = began + _WARM_SECONDS
+    started = began + _START_SECONDS
     while not length.is_reached((now := time.monotonic()) - began, sent):
-        if now < warm:
+        if now < started:
             sent, began = 0, now
         number_words(words, next(numbers))
         pending.append(await js.publish_async("plain.all", words.tobytes(), wait_stall=10.0))

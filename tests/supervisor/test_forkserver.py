@@ -65,6 +65,5 @@ def test_memory_of_large_blocks_is_used_again() -> None:
         )
         return [int(line) for line in done.stdout.split()]
 
-    pages = 20 * 8 * 1_000_000 // 4096
-    assert min(faults("")) > pages // 2, "the allocator does it by itself now"
-    assert max(faults("forkserver.keep_freed_memory()")) < pages // 20
+    # How large a page is depends on the host.
+    assert max(faults("forkserver.keep_freed_memory()")) < min(faults("")) / 10

@@ -40,6 +40,8 @@ def linked(nodes: Make, far: networks.FarHost, tables: int) -> tuple[Node, Node]
     hub.start()
     spoke.start()
     spoke.wait(lambda: len(rows_in(file_of(hub, spoke))) > 1_000, what="rows on the hub")
+    # Rows may be there before the spoke's supervisor has said how it is, once a second.
+    hub.wait(lambda: hub.snapshot().nodes[0].state == "up", what="news of the spoke")
     return hub, spoke
 
 

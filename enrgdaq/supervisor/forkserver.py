@@ -92,10 +92,11 @@ def die_with_parent(parent: int) -> None:
 def keep_freed_memory() -> None:
     """Let large blocks that are freed be used again, here and in forks.
 
-    glibc takes larger blocks than 128 kB from the kernel and gives them back at once, and the
-    kernel hands out their pages one by one: making copies of 1 MB, eight at a time, took fifty
-    times as long as writing them. It raises its limit to the largest block that it has seen freed,
-    and keeps up to twice as much (mallopt(3), M_MMAP_THRESHOLD). No page of this one is touched.
+    glibc takes larger blocks than 128 kB from the kernel and gives them back when they are freed,
+    and the kernel hands out their pages one by one: filling blocks of 1 MB, eight at a time, took
+    fifty times as long as in pages that were kept. It raises its limit to the largest block that
+    it has seen freed, and keeps up to twice as much (mallopt(3), M_MMAP_THRESHOLD). No page of
+    this one is touched.
     """
     block = bytes(_LARGEST_KEPT_BLOCK)
     del block

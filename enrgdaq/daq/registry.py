@@ -113,6 +113,9 @@ def load_class(ref: ClassRef) -> type[DAQJob]:
 
 def _load_file(ref: ClassRef) -> ModuleType:
     """Import a file of the jobs folder under its own name, so that its neighbours can too."""
+    # Kept bytecode is taken as long as the file's size and second are the same: an edit right
+    # after a start would not run. It would also litter a folder that people keep in git.
+    sys.dont_write_bytecode = True
     _search_also(str(Path(ref.file or "").parent))
     spec = importlib.util.find_spec(ref.module)
     if spec is None or spec.origin is None or Path(spec.origin).resolve() != Path(ref.file or ""):

@@ -135,9 +135,10 @@ def test_a_hub_shows_its_nodes_and_commands_them(nodes: Make) -> None:
     links.add_numbers(spoke, 1_000_000, per_second=20)
     hub.start()
     spoke.start()
-    hub.wait(lambda: hub.snapshot().nodes and hub.snapshot().links, what="the node")
+    hub.wait(lambda: hub.snapshot().nodes[0].state == "up", what="the node")
+    hub.wait(lambda: hub.snapshot().links, what="the link")
     (there,) = hub.snapshot().nodes
-    assert (there.id, there.state) == (spoke.id, "up")
+    assert there.id == spoke.id
     assert {job.id for job in there.jobs} == {"numbered", "uplink"}
     name = f"{spoke.id}/numbered"
     shown = hub.run("status", "--daq-job-config-path", "configs").stdout

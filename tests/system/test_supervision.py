@@ -116,6 +116,20 @@ def test_job_that_dies_on_import_later_is_reported(it: Node) -> None:
     it.stop()
 
 
+def test_an_edit_of_the_same_size_in_the_same_second_runs(it: Node) -> None:
+    it.add_code("it", job_code("self.set_condition('gain 1')\nself.sleep(3600)"))
+    it.start(wait_running=False)
+    it.wait_job("it", lambda job: job.condition == "gain 1")
+    file = it.configs / "jobs" / "it.py"
+    edited_at = file.stat().st_mtime_ns
+    it.add_code("it", job_code("self.set_condition('gain 2')\nself.sleep(3600)"))
+    os.utime(file, ns=(edited_at, edited_at))
+    it.client.restart("it")
+    it.wait_job("it", lambda job: job.condition == "gain 2")
+    assert [path.name for path in file.parent.iterdir()] == ["it.py"]
+    it.stop()
+
+
 def test_job_that_always_crashes_is_failed_and_can_be_started_again(it: Node) -> None:
     it.add_code("it", job_code("raise ValueError('no device')"))
     (it.configs / "supervisor.toml").write_text(

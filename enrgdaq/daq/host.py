@@ -2,11 +2,10 @@
 
 import logging
 import os
-import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,10 +22,9 @@ from enrgdaq.daq.models import (
     DAQJobMessage,
     DAQJobMessageStatsReport,
     DAQJobResourceStats,
-    DAQJobStopError,
     LinkFigures,
 )
-from enrgdaq.daq.outbox import Outbox, PassedOn, StagedMessage
+from enrgdaq.daq.outbox import Outbox, PassedOn
 from enrgdaq.daq.packing import topics_of
 from enrgdaq.daq.places import bell_path, routes_path
 from enrgdaq.daq.reservation import Slot
@@ -41,20 +39,19 @@ from enrgdaq.daq.spec import (
     TopicsWanted,
 )
 from enrgdaq.daq.store.models import DAQJobMessageStore
+from enrgdaq.daq.telemetry_in import TelemetryIn
+from enrgdaq.daq.telemetry_out import TelemetryOut
 from enrgdaq.daq.topics import Topic
 from enrgdaq.daq.watchdog import Watchdog
-from enrgdaq.errors import CodecError
 from enrgdaq.transport import codec
 from enrgdaq.transport.broker import publish_endpoint, subscribe_endpoint
 from enrgdaq.transport.ring import RingFile
-from enrgdaq.transport.tap import Announcement
 from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
 
 TICK_SECONDS = 0.25  # heartbeat, log records, stop requests
 _STATS_SECONDS = 1.0
 _INTERRUPT_AFTER_SECONDS = 1.0  # for jobs that do not look at `stopping`, then every second
 _LOGS_A_TICK = 1_500  # 6 000 lines a second; a flood beyond that is counted, not shown
-_TELEMETRY_KEPT = 10_000
 _LAST_WORDS_SECONDS = 0.5  # for log records of a job that was there for a moment only
 WATCHDOG_EXIT_CODE = 17
 
@@ -87,9 +84,8 @@ class ProcessHost:
         self._watchdog_forces_exit = False
         self._interrupt = Interrupt()
         self._job: DAQJob | None = None
-        self._telemetry: TelemetryPublisher | None = None
-        self._listened_to: dict[tuple[str, ...], bool] = {}
-        self._listened_version = -1
+        self._telemetry_out = TelemetryOut(spec.ring_path)
+        self._telemetry: list[TelemetryIn | TelemetryOut] = [self._telemetry_out]
         self._ring = RingFile.open(Path(spec.ring_path))
         self._ring.beat(time.monotonic_ns())
         self._ring.populate()
@@ -100,7 +96,7 @@ class ProcessHost:
             self.stopping,
             self._watchdogs,
             self._log,
-            self._announce,
+            self._telemetry_out.announce,
         )
         self.stream: MessageStream | None = None
         if spec.takes_messages:
@@ -121,9 +117,6 @@ class ProcessHost:
             )
         self.handling = threading.Lock()
         """Held while the job handles a message: data and telemetry come on two threads."""
-        self._telemetry_in: queue.Queue[DAQJobMessage] = queue.Queue(maxsize=1_000)
-        self._telemetry_dropped = 0
-        self._telemetry_out: deque[tuple[bytes, bytes]] = deque()
         self._service = threading.Thread(target=self._serve, name="service", daemon=True)
         self._service.start()
 
@@ -171,7 +164,7 @@ class ProcessHost:
         """Send what goes by telemetry; whether there is more to it than that."""
         telemetry = [topic for topic in message.topics if Topic.is_telemetry(topic)]
         for topic in telemetry:
-            self._queue_telemetry(topic, codec.encode(message))
+            self._telemetry_out.queue(topic, codec.encode(message))
         return len(telemetry) < len(topics_of(message))
 
     def consume(self, job: DAQJob) -> None:
@@ -180,11 +173,7 @@ class ProcessHost:
             self.stopping.wait()
             return
 
-        def handle(message: DAQJobMessage) -> bool:
-            with self.handling:
-                return job.handle_message(message)
-
-        handle_each(self.stream, handle, self.may_go_on)
+        handle_each(self.stream, partial(self._handle, job), self.may_go_on)
 
     def may_go_on(self) -> bool:
         """Whether a consumer goes on: not told to stop, or told to drain and not there yet."""
@@ -233,8 +222,8 @@ class ProcessHost:
         # Contexts are made after the fork, sockets live in one thread: this one.
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         telemetry = TelemetryPublisher(context, publish_endpoint(self._runtime))
-        self._telemetry = telemetry
-        subscriber: TelemetrySubscriber | None = None
+        self._telemetry_out.send_by(telemetry)
+        telemetry_in: TelemetryIn | None = None
         poller = zmq.Poller()
         poller.register(telemetry.socket, zmq.POLLIN)
         poller.register(self._lifeline.fileno(), zmq.POLLIN)
@@ -255,23 +244,22 @@ class ProcessHost:
                 if now - stop_seen > _INTERRUPT_AFTER_SECONDS:
                     stop_seen = now
                     self._interrupt.strike()
-            if subscriber is None and self._job is not None:
-                subscriber = self._subscribe(context, self._job, poller)
-            if subscriber is not None:
-                self._take_telemetry(subscriber)
+            if telemetry_in is None and self._job is not None:
+                telemetry_in = self._subscribe(context, self._job, poller)
+            if telemetry_in is not None:
+                telemetry_in.take()
             self._check_watchdogs()
             self._send_logs(telemetry, LogQueue.KEPT if is_last else _LOGS_A_TICK)
             if now >= next_stats:
                 next_stats = max(next_stats + _STATS_SECONDS, now)
                 self._send_stats(telemetry, process)
-            while self._telemetry_out:
-                telemetry.send(*self._telemetry_out.popleft())
+            self._telemetry_out.send_queued()
             if is_last:
                 break
         telemetry.finish(_LAST_WORDS_SECONDS)
         telemetry.close()
-        if subscriber is not None:
-            subscriber.close()
+        if telemetry_in is not None:
+            telemetry_in.close()
         context.term()
 
     def _hear(self) -> bool:
@@ -294,43 +282,20 @@ class ProcessHost:
 
     def _subscribe(
         self, context: "zmq.Context[zmq.Socket[bytes]]", job: DAQJob, poller: zmq.Poller
-    ) -> TelemetrySubscriber | None:
+    ) -> TelemetryIn | None:
         topics = [topic for topic in job.topics_to_subscribe if Topic.is_telemetry(topic)]
         if not topics:
             return None
         subscriber = TelemetrySubscriber(context, subscribe_endpoint(self._runtime), topics)
-        poller.register(subscriber.socket, zmq.POLLIN)
-        threading.Thread(
-            target=self._handle_telemetry, args=(job,), name="telemetry", daemon=True
-        ).start()
-        return subscriber
+        telemetry_in = TelemetryIn(subscriber, self.counters, self._log)
+        poller.register(telemetry_in.socket, zmq.POLLIN)
+        telemetry_in.start_handling(partial(self._handle, job), self.stopping)
+        self._telemetry.append(telemetry_in)
+        return telemetry_in
 
-    def _take_telemetry(self, subscriber: TelemetrySubscriber) -> None:
-        for topic, body in subscriber.receive(at_most=1_000):
-            try:
-                message = codec.decode(body, DAQJobMessage)
-            except CodecError as error:
-                self._log.debug("telemetry on %s dropped: %s", topic, error)
-                continue
-            now_ns = time.time_ns()
-            sent_ns = int(message.timestamp.timestamp() * 1e9) if message.timestamp else now_ns
-            self.counters.took(len(body), sent_ns, now_ns)
-            try:
-                self._telemetry_in.put_nowait(message)
-            except queue.Full:
-                self._telemetry_dropped += 1
-
-    def _handle_telemetry(self, job: DAQJob) -> None:
-        """On a thread of its own: a handler that waits must not stop the heart."""
-        while not self.stopping.is_set():
-            message = self._telemetry_in.get()
-            try:
-                with self.handling:
-                    job.handle_message(message)
-            except DAQJobStopError:
-                return
-            except Exception:  # noqa: BLE001 - telemetry is no reason for a job to end
-                self._log.exception("handling %s failed", type(message).__name__)
+    def _handle(self, job: DAQJob, message: DAQJobMessage) -> bool:
+        with self.handling:
+            return job.handle_message(message)
 
     def _check_watchdogs(self) -> None:
         for watchdog in self._watchdogs:
@@ -343,39 +308,6 @@ class ProcessHost:
                     self.exit_now(JobEnding(reason=reason), WATCHDOG_EXIT_CODE)
                 self._log.error("%s", reason)
                 watchdog.reset()
-
-    def _announce(self, staged: Sequence[StagedMessage]) -> None:
-        """Tell taps of records, while there are any. Called under the outbox's lock."""
-        publisher = self._telemetry
-        if publisher is None:
-            return
-        if publisher.version != self._listened_version:
-            self._listened_version = publisher.version
-            self._listened_to = {}
-        for topics, payload, position, sequence in staged:
-            heard = self._listened_to.get(topics)
-            if heard is None:
-                heard = any(publisher.wanted(topic.encode()) for topic in topics)
-                self._listened_to[topics] = heard
-            if not heard:
-                continue
-            announcement = Announcement(
-                ring_path=self._spec.ring_path,
-                position=position,
-                sequence=sequence,
-                kind=payload.kind,
-                rows=payload.rows,
-                payload_length=payload.length,
-            )
-            body = msgspec.msgpack.encode(announcement)
-            for topic in topics:
-                self._queue_telemetry(topic, body)
-
-    def _queue_telemetry(self, topic: str, body: bytes) -> None:
-        if len(self._telemetry_out) < _TELEMETRY_KEPT:
-            self._telemetry_out.append((topic.encode(), body))
-        else:
-            self._telemetry_dropped += 1
 
     def _send_logs(self, telemetry: TelemetryPublisher, at_most: int) -> None:
         topic = Topic.logs(self._spec.supervisor.supervisor_id, self.unique_id).encode()
@@ -403,7 +335,7 @@ class ProcessHost:
             unrouted=counters.unrouted,
             lost=self.stream.unreadable if self.stream is not None else 0,
             logs_dropped=self.logs.dropped,
-            telemetry_dropped=self._telemetry_dropped,
+            telemetry_dropped=sum(end.dropped for end in self._telemetry),
             latency=counters.take_latency(),
             resources=resources,
             condition=self._condition,

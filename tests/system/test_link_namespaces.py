@@ -60,7 +60,5 @@ def test_a_cable_is_pulled_and_put_back(nodes: Make, cabled: networks.FarHost) -
 def test_lost_packets_are_not_lost_rows(nodes: Make, behind_lossy_line: networks.FarHost) -> None:
     hub, spoke = linked(nodes, behind_lossy_line, 200)
     wait_rows(hub, spoke, 20_000)
-    spoke.wait(
-        lambda: (spoke.snapshot().links[0].round_trip_ms or 0) > 20, what="the round trip to be shown"
-    )
+    spoke.wait(lambda: (spoke.snapshot().links[0].round_trip_ms or 0) > 20, what="the round trip")
     stop(spoke, hub)

@@ -1,10 +1,7 @@
 """Telemetry across the death of a broker."""
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,24 +10,9 @@ import zmq
 from enrgdaq.transport.broker import publish_endpoint, subscribe_endpoint
 from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
 from tests.system.node import wait_until
+from tests.transport.brokers import broker
 
-BROKER = """
-import sys
-from pathlib import Path
-from enrgdaq.transport.broker import run_broker
-run_broker(Path(sys.argv[1]))
-"""
 TOPIC = "logs.here"
-
-
-@contextmanager
-def broker(runtime: Path) -> Iterator[None]:
-    """A broker that dies of SIGKILL at the end."""
-    with subprocess.Popen([sys.executable, "-c", BROKER, str(runtime)]) as process:
-        try:
-            yield
-        finally:
-            process.kill()
 
 
 @pytest.fixture

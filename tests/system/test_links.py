@@ -34,8 +34,16 @@ def wait_rows(hub: Node, spoke: Node, rows: int, *, seconds: float = 60.0) -> No
     assert np.array_equal(rows_in(path), np.arange(rows))
 
 
+def wait_more(hub: Node, spoke: Node) -> None:
+    """Wait until rows of a spoke, which has more of them, go on."""
+    path = file_of(hub, spoke)
+    before = len(rows_in(path))
+    spoke.wait(lambda: len(rows_in(path)) > before, what="rows to go on")
+
+
 def stop(*nodes: Node) -> None:
-    assert [node.stop() for node in nodes] == [0] * len(nodes)
+    for node in nodes:
+        assert node.stop() == 0, node.log()
 
 
 def test_rows_of_a_spoke_are_stored_on_the_hub(nodes: Make) -> None:
@@ -55,16 +63,16 @@ def test_nothing_is_lost_or_doubled_when_either_end_is_killed(nodes: Make) -> No
     port = links.make_hub(hub)
     hub.add("csv", links.CSV)
     links.link(spoke, hub, port)
-    links.add_numbers(spoke, 300, per_second=100)
+    links.add_numbers(spoke, per_second=100)
     hub.start()
     spoke.start()
     for node, job in ((hub, "mirror"), (spoke, "uplink"), (hub, "csv"), (hub, "mirror")):
-        before = len(rows_in(file_of(hub, spoke)))
+        wait_more(hub, spoke)
         node.kill_job(job)
-        spoke.wait(lambda: len(rows_in(file_of(hub, spoke))) > before, what="rows to go on")  # noqa: B023
+    wait_more(hub, spoke)
     hub.kill_supervisor()
     hub.start()
-    wait_rows(hub, spoke, 30_000)
+    wait_rows(hub, spoke, links.end_numbers(spoke))
     stop(spoke, hub)
 
 
@@ -91,18 +99,18 @@ def test_a_cut_line_goes_on_where_it_stopped(nodes: Make) -> None:
     hub, spoke = nodes("hub"), nodes("spoke")
     port = links.make_hub(hub)
     hub.add("csv", links.CSV)
-    links.add_numbers(spoke, 600, per_second=100)
+    links.add_numbers(spoke, per_second=100)
     with Relay(port) as relay:
         links.link(spoke, hub, relay.port)
         hub.start()
         spoke.start()
         for _ in range(3):
-            before = len(rows_in(file_of(hub, spoke)))
-            spoke.wait(lambda: len(rows_in(file_of(hub, spoke))) > before, what="rows")  # noqa: B023
+            wait_more(hub, spoke)
             relay.cut()
-        wait_rows(hub, spoke, 60_000)
+        rows = links.end_numbers(spoke)
+        wait_rows(hub, spoke, rows)
         assert b"square" not in relay.sent
-        hub.wait(lambda: hub.snapshot().links[0].messages == 600, what="all in the figures")
+        hub.wait(lambda: hub.snapshot().links[0].messages == rows // 100, what="all in the figures")
         stop(spoke, hub)
 
 
@@ -258,16 +266,17 @@ def test_rows_go_from_spoke_to_spoke_once_and_never_back(nodes: Make) -> None:
     links.link(one, hub, port)
     links.link(two, hub, port, receive=True)
     for node in (one, two, hub):
-        links.add_numbers(node, 300, per_second=100)
+        links.add_numbers(node, per_second=100)
     for node in (hub, two, one):
         node.start()
     for node, job in ((hub, "mirror"), (two, "mirror"), (hub, f"downlink.{two.id}")):
-        before = len(rows_in(file_of(two, one)))
-        one.wait(lambda: len(rows_in(file_of(two, one))) > before, what="rows to go on")  # noqa: B023
+        wait_more(two, one)
         node.kill_job(job)
+    wait_more(two, one)
     for sender in (one, two, hub):
-        wait_rows(two, sender, 30_000)
-        wait_rows(hub, sender, 30_000)
+        rows = links.end_numbers(sender)
+        wait_rows(two, sender, rows)
+        wait_rows(hub, sender, rows)
     assert {file.name for file in one.out.glob("*.csv")} == {"stats.csv", "stats_remote.csv"}
     stop(one, two, hub)
 

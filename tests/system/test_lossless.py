@@ -37,10 +37,13 @@ class DAQJobNumbers(DAQJob):
 
     def start(self):
         progress = Path(self.config.progress)
+        enough = progress.with_name("enough")
         done = int(progress.read_text()) if progress.exists() else 0
         rows = self.config.rows
         with progress.open("a") as log:
             for table in range(done, self.config.tables):
+                if enough.exists():
+                    break
                 first = table * rows
                 numbers = np.arange(first, first + rows)
                 self.publish(

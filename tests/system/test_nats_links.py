@@ -110,7 +110,7 @@ def test_nothing_is_lost_or_doubled_when_ends_servers_and_lines_fail(
         nats_links.link(spoke, through, prefix, nats=stream)
         hub.add("csv", links.CSV)
         # Tables that no message of the server is large enough for.
-        links.add_numbers(spoke, 60, rows=100_000, per_second=6)
+        links.add_numbers(spoke, rows=100_000, per_second=6)
         hub.start()
         spoke.start()
 
@@ -137,7 +137,7 @@ def test_nothing_is_lost_or_doubled_when_ends_servers_and_lines_fail(
         spoke.wait(lambda: spoke.snapshot().links[0].state == "away", what="the cut to be seen")
         for line in lines:
             line.mend()
-        wait_rows(hub, spoke, 6_000_000, seconds=60)
+        wait_rows(hub, spoke, links.end_numbers(spoke, rows=100_000))
         stop(spoke, hub)
         for line in lines:
             line.close()

@@ -208,7 +208,7 @@ def test_a_hub_without_room_says_that_it_is_there(nodes: Make) -> None:
     port = links.make_hub(hub, mirror_size_mb=1)
     hub.add("csv", links.CSV)
     links.link(spoke, hub, port, when_behind="hold")
-    links.add_numbers(spoke, 20_000, rows=1_000)
+    links.add_numbers(spoke, rows=1_000)
     hub.start()
     spoke.start()
     with hub.frozen_job("csv"):
@@ -218,6 +218,7 @@ def test_a_hub_without_room_says_that_it_is_there(nodes: Make) -> None:
         assert hub.snapshot().links[0].state == "up"
         assert "no answer" not in spoke.log()
     spoke.wait(lambda: len(rows_in(file_of(hub, spoke))) > 100_000, what="rows to go on")
+    wait_rows(hub, spoke, links.end_numbers(spoke, rows=1_000))
     assert hub.snapshot().links[0].repeated == 0
     stop(spoke, hub)
 
@@ -247,7 +248,7 @@ def test_a_full_hub_hears_what_its_downlink_waits_for(nodes: Make) -> None:
     two.add("csv", links.CSV)
     links.link(one, hub, port, when_behind="hold")
     links.link(two, hub, port, receive=True, mirror_size_mb=1)
-    links.add_numbers(one, 20_000, rows=1_000, per_second=50)
+    links.add_numbers(one, rows=1_000, per_second=50)
     for node in (hub, two, one):
         node.start()
     one.wait(lambda: len(rows_in(file_of(two, one))) > 10_000, what="rows on the other spoke")
@@ -255,6 +256,7 @@ def test_a_full_hub_hears_what_its_downlink_waits_for(nodes: Make) -> None:
         hub.wait(lambda: hub.job("mirror").backpressure_seconds > 0.5, what="a full mirror ring")
     before = len(rows_in(file_of(two, one)))
     one.wait(lambda: len(rows_in(file_of(two, one))) > before + 100_000, what="rows to go on")
+    wait_rows(two, one, links.end_numbers(one, rows=1_000))
     stop(one, two, hub)
 
 

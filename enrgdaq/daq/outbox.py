@@ -295,14 +295,14 @@ class Outbox:
     def _wait_for_room(self, header_length: int, payload_length: int) -> memoryview:
         # The room may be taken by what is staged, and nobody can read that yet.
         self._show()
+        space = self._writer.reserve(header_length, payload_length)
+        if space is not None:
+            return space
         began = time.monotonic_ns()
         counted = began
         delay = _SHORTEST_WAIT
         try:
-            while True:
-                space = self._writer.reserve(header_length, payload_length)
-                if space is not None:
-                    return space
+            while space is None:
                 # Not Event.wait(), which costs as much as several looks.
                 time.sleep(delay)
                 if self._stopping.is_set():
@@ -315,8 +315,10 @@ class Outbox:
                     # Shown while it lasts, not only when it is over.
                     self._writer.add_waited(now - counted)
                     counted = now
+                space = self._writer.reserve(header_length, payload_length)
         finally:
             self._writer.add_waited(time.monotonic_ns() - counted)
+        return space
 
     def _mask(self, topics: tuple[str, ...]) -> int:
         mask = self._masks.get(topics)

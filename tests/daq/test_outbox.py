@@ -39,7 +39,7 @@ class Pair:
     """A producer's outbox and the inbox of the one consumer of its ring."""
 
     def __init__(self, folder: Path) -> None:
-        ring = make_ring(folder / "ring", CAPACITY)
+        ring = self.ring = make_ring(folder / "ring", CAPACITY)
         ring.attach("memory")
         bell = folder / "bell"
         topics = ("store.DAQJobStoreMemory",)
@@ -211,10 +211,17 @@ def test_a_time_of_its_own_is_not_given_to_the_messages_after_it(pair: Pair, man
     assert all(time.year > 2001 for time in times[1:])
 
 
+def test_a_message_that_has_room_has_not_waited(pair: Pair) -> None:
+    for number in range(3):
+        pair.outbox.publish(raw(number))
+    assert pair.ring.waited_seconds == 0
+
+
 def test_a_full_ring_shows_what_is_there_and_a_stop_ends_the_wait(pair: Pair) -> None:
     pair.stopping.set()
     with pytest.raises(DAQJobStopError):
         pair.outbox.publish_many([raw(number, 100_000) for number in range(50)])
+    assert pair.ring.waited_seconds > 0
     numbers = [int.from_bytes(message.data[:4], "big") for message in pair.received()]
     assert numbers == list(range(len(numbers)))
     assert 5 < len(numbers) < 11

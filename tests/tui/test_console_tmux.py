@@ -20,8 +20,11 @@ class Tmux:
     def __init__(self, socket: Path, life: Life) -> None:
         self._base = ["tmux", "-S", str(socket), "-f", "/dev/null"]
         environment = {**life.node.environment, "TERM": "xterm-256color"}
+        # The user's own shell starts it: without exec it may stay as the process of the pane.
         self._run(
-            "new-session", "-d", "-x", "80", "-y", "24", "sh", cwd=life.node.folder, env=environment
+            *("new-session", "-d", "-x", "80", "-y", "24", "exec sh"),
+            cwd=life.node.folder,
+            env=environment,
         )
 
     def keys(self, *keys: str) -> None:

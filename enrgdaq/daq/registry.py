@@ -11,9 +11,17 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
+from collections.abc import Mapping
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+)
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.spec import ClassRef
@@ -113,9 +121,6 @@ def load_class(ref: ClassRef) -> type[DAQJob]:
 
 def _load_file(ref: ClassRef) -> ModuleType:
     """Import a file of the jobs folder under its own name, so that its neighbours can too."""
-    # Kept bytecode is taken as long as the file's size and second are the same: an edit right
-    # after a start would not run. It would also litter a folder that people keep in git.
-    sys.dont_write_bytecode = True
     _search_also(str(Path(ref.file or "").parent))
     spec = importlib.util.find_spec(ref.module)
     if spec is None or spec.origin is None or Path(spec.origin).resolve() != Path(ref.file or ""):
@@ -125,10 +130,27 @@ def _load_file(ref: ClassRef) -> ModuleType:
     return importlib.import_module(ref.module)
 
 
+class _FreshLoader(SourceFileLoader):
+    """Compiles a file each time, and keeps no bytecode.
+
+    What Python keeps it takes as long as the file's size and second are the same: an edit right
+    after a start would not run. It would also litter a folder that people keep in git.
+    """
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        """Nothing that bytecode could be compared with."""
+        raise OSError(f"no bytecode is kept of {path}")
+
+
 def _search_also(folder: str) -> None:
     if folder not in sys.path:
         # At the end: a file called serial.py must not hide the library of that name.
         sys.path.append(folder)
+        # Libraries that such a file imports have theirs kept, as always: to compile a large one
+        # takes seconds.
+        sys.path_importer_cache[folder] = FileFinder(
+            folder, (_FreshLoader, SOURCE_SUFFIXES), (ExtensionFileLoader, EXTENSION_SUFFIXES)
+        )
 
 
 def _unknown(job_type: str, names: list[str]) -> str:

@@ -117,16 +117,19 @@ def test_job_that_dies_on_import_later_is_reported(it: Node) -> None:
 
 
 def test_an_edit_of_the_same_size_in_the_same_second_runs(it: Node) -> None:
-    it.add_code("it", job_code("self.set_condition('gain 1')\nself.sleep(3600)"))
+    it.add_code("gains", "gain = 1")
+    code = "from gains import gain\nself.set_condition(f'gain {gain}')\nself.sleep(3600)"
+    it.add_code("it", job_code(code))
     it.start(wait_running=False)
     it.wait_job("it", lambda job: job.condition == "gain 1")
-    file = it.configs / "jobs" / "it.py"
-    edited_at = file.stat().st_mtime_ns
-    it.add_code("it", job_code("self.set_condition('gain 2')\nself.sleep(3600)"))
-    os.utime(file, ns=(edited_at, edited_at))
+    for name, new in (("gains", "gain = 2"), ("it", job_code(code.replace("gain ", "Gain ")))):
+        file = it.configs / "jobs" / f"{name}.py"
+        edited_at = file.stat().st_mtime_ns
+        it.add_code(name, new)
+        os.utime(file, ns=(edited_at, edited_at))
     it.client.restart("it")
-    it.wait_job("it", lambda job: job.condition == "gain 2")
-    assert [path.name for path in file.parent.iterdir()] == ["it.py"]
+    it.wait_job("it", lambda job: job.condition == "Gain 2")
+    assert sorted(path.name for path in file.parent.iterdir()) == ["gains.py", "it.py"]
     it.stop()
 
 

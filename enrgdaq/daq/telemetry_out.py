@@ -42,9 +42,12 @@ class TelemetryOut:
             self._dropped += 1
 
     def send_queued(self) -> None:
-        """Send what is queued. Called by the thread that sends."""
+        """Send what is queued now. Called by the thread that sends."""
         publisher = self._publisher
-        while publisher is not None and self._queued:
+        if publisher is None:
+            return
+        # Not what others queue meanwhile: a turn is to end.
+        for _ in range(len(self._queued)):
             publisher.send(*self._queued.popleft())
 
     def announce(self, staged: Sequence[StagedMessage]) -> None:

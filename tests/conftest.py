@@ -16,7 +16,7 @@ def pytest_configure() -> None:
     """Let the programs under test keep their bytecode, as they do for users.
 
     Images of containers often forbid it. Then each start of Python compiles all that it
-    imports: a node takes 3.6 s of a core instead of 0.7.
+    imports: what a forkserver loads took 3.6 s instead of 0.7.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -85,7 +85,7 @@ class ProcessHost:
         self._interrupt = Interrupt()
         self._job: DAQJob | None = None
         self._telemetry_out = TelemetryOut(spec.ring_path)
-        self._telemetry: list[TelemetryIn | TelemetryOut] = [self._telemetry_out]
+        self._telemetry_in: TelemetryIn | None = None
         self._ring = RingFile.open(Path(spec.ring_path))
         self._ring.beat(time.monotonic_ns())
         self._ring.populate()
@@ -223,7 +223,6 @@ class ProcessHost:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         telemetry = TelemetryPublisher(context, publish_endpoint(self._runtime))
         self._telemetry_out.send_by(telemetry)
-        telemetry_in: TelemetryIn | None = None
         poller = zmq.Poller()
         poller.register(telemetry.socket, zmq.POLLIN)
         poller.register(self._lifeline.fileno(), zmq.POLLIN)
@@ -244,10 +243,10 @@ class ProcessHost:
                 if now - stop_seen > _INTERRUPT_AFTER_SECONDS:
                     stop_seen = now
                     self._interrupt.strike()
-            if telemetry_in is None and self._job is not None:
-                telemetry_in = self._subscribe(context, self._job, poller)
-            if telemetry_in is not None:
-                telemetry_in.take()
+            if self._telemetry_in is None and self._job is not None:
+                self._telemetry_in = self._subscribe(context, self._job, poller)
+            if self._telemetry_in is not None:
+                self._telemetry_in.take()
             self._check_watchdogs()
             self._send_logs(telemetry, LogQueue.KEPT if is_last else _LOGS_A_TICK)
             if now >= next_stats:
@@ -258,8 +257,8 @@ class ProcessHost:
                 break
         telemetry.finish(_LAST_WORDS_SECONDS)
         telemetry.close()
-        if telemetry_in is not None:
-            telemetry_in.close()
+        if self._telemetry_in is not None:
+            self._telemetry_in.close()
         context.term()
 
     def _hear(self) -> bool:
@@ -290,7 +289,6 @@ class ProcessHost:
         telemetry_in = TelemetryIn(subscriber, self.counters, self._log)
         poller.register(telemetry_in.socket, zmq.POLLIN)
         telemetry_in.start_handling(partial(self._handle, job), self.stopping)
-        self._telemetry.append(telemetry_in)
         return telemetry_in
 
     def _handle(self, job: DAQJob, message: DAQJobMessage) -> bool:
@@ -322,6 +320,7 @@ class ProcessHost:
     def report(self, resources: DAQJobResourceStats) -> DAQJobMessageStatsReport:
         """The counters as they are now."""
         counters = self.counters
+        dropped_in = self._telemetry_in.dropped if self._telemetry_in is not None else 0
         return DAQJobMessageStatsReport(
             unique_id=self.unique_id,
             instance_id=self.instance_id,
@@ -335,7 +334,7 @@ class ProcessHost:
             unrouted=counters.unrouted,
             lost=self.stream.unreadable if self.stream is not None else 0,
             logs_dropped=self.logs.dropped,
-            telemetry_dropped=sum(end.dropped for end in self._telemetry),
+            telemetry_dropped=self._telemetry_out.dropped + dropped_in,
             latency=counters.take_latency(),
             resources=resources,
             condition=self._condition,

@@ -13,11 +13,13 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from importlib.machinery import (
+    BYTECODE_SUFFIXES,
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
     ExtensionFileLoader,
     FileFinder,
     SourceFileLoader,
+    SourcelessFileLoader,
 )
 from pathlib import Path
 from types import ModuleType
@@ -146,11 +148,13 @@ def _search_also(folder: str) -> None:
     if folder not in sys.path:
         # At the end: a file called serial.py must not hide the library of that name.
         sys.path.append(folder)
-        # Libraries that such a file imports have theirs kept, as always: to compile a large one
-        # takes seconds.
-        sys.path_importer_cache[folder] = FileFinder(
-            folder, (_FreshLoader, SOURCE_SUFFIXES), (ExtensionFileLoader, EXTENSION_SUFFIXES)
-        )
+    # For this folder alone. To compile a large library at each start takes seconds.
+    sys.path_importer_cache[folder] = FileFinder(
+        folder,
+        (ExtensionFileLoader, EXTENSION_SUFFIXES),
+        (_FreshLoader, SOURCE_SUFFIXES),
+        (SourcelessFileLoader, BYTECODE_SUFFIXES),
+    )
 
 
 def _unknown(job_type: str, names: list[str]) -> str:

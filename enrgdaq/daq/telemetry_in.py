@@ -22,7 +22,9 @@ _A_TURN: Final = 1_000
 class TelemetryIn:
     """A bounded queue between the two threads; what it has no room for is counted."""
 
-    def __init__(self, subscriber: TelemetrySubscriber, counters: Counters, log: logging.Logger):
+    def __init__(
+        self, subscriber: TelemetrySubscriber, counters: Counters, log: logging.Logger
+    ) -> None:
         self.dropped = 0
         self._subscriber = subscriber
         self._counters = counters

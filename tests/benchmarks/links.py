@@ -141,7 +141,7 @@ def measure_spokes(count: int, seconds: float) -> None:
         hub.start()
         for spoke in spokes:
             links.link(spoke, hub, port)
-            links.add_numbers(spoke, 1_000_000, rows=1, per_second=1)
+            links.add_numbers(spoke, rows=1, per_second=1)
             file = spoke.configs / "supervisor.toml"
             file.write_text("ring_buffer_size_mb = 4\n" + file.read_text())
             spoke.start()

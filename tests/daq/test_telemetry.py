@@ -107,8 +107,18 @@ def test_a_handler_that_fails_gets_the_next_message(ends: Ends) -> None:
     wait_until(lambda: seen == ["0", "1"], what="both messages")
 
 
-def test_what_there_is_no_room_for_is_counted(ends: Ends) -> None:
-    message = DAQJobMessageStop(reason="x")
-    for _ in range(10_020):
-        ends.out.queue("stats.nobody", codec.encode(message))
-    assert ends.out.dropped == 20
+def test_what_there_is_no_room_for_is_counted(tmp_path: Path) -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    # Without a broker it keeps 2 000.
+    publisher = TelemetryPublisher(context, publish_endpoint(tmp_path / "nobody"))
+    out = TelemetryOut("no ring")
+    out.send_by(publisher)
+    try:
+        for _ in range(10_020):
+            out.queue(TOPIC, b"x")
+        assert out.dropped == 20
+        out.send_queued()
+        assert out.dropped == 20 + 8_000
+    finally:
+        publisher.close()
+        context.term()

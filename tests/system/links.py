@@ -3,9 +3,8 @@
 import json
 import tomllib
 
-from tests.system import remote
+from tests.system import numbered, remote
 from tests.system.node import Node
-from tests.system.test_lossless import PRODUCER
 
 CSV = 'daq_job_type = "DAQJobStoreCSV"\nflush_interval_seconds = 0.1\n'
 
@@ -56,23 +55,13 @@ def link(spoke: Node, hub: Node, port: int, *, host: str = "127.0.0.1", **settin
 
 
 def add_numbers(
-    node: Node, tables: int = 1_000_000, *, rows: int = 100, **settings: object
+    node: Node, tables: int | None = None, *, rows: int = 100, **settings: object
 ) -> None:
-    """A source of numbered rows, each once and in order whatever is killed.
-
-    What a test does while rows go on takes longer on a busy host: then let the source go on
-    until :func:`end_numbers`.
-    """
-    node.add_code("numbered", PRODUCER)
-    lines = ["daq_job_type = 'DAQJobNumbers'", f"tables = {tables}", f"rows = {rows}"]
+    """A source of so many tables of numbered rows, or until :func:`numbered.end`."""
+    node.add_code("numbered", numbered.PRODUCER)
+    lines = ["daq_job_type = 'DAQJobNumbers'", f"rows = {rows}"]
+    lines += [f"tables = {tables}"] if tables is not None else []
     lines += [f"progress = '{node.folder / 'progress'}'"]
     lines += [f"{key} = {value}" for key, value in settings.items()]
     lines += ["[store_config.csv]", f"file_path = '{node.id}.csv'"]
     node.add("numbered", "\n".join(lines))
-
-
-def end_numbers(node: Node, *, rows: int = 100) -> int:
-    """Let the source of numbered rows end; returns how many it has sent."""
-    (node.folder / "enough").touch()
-    node.wait_job("numbered", lambda job: job.state == "stopped")
-    return int((node.folder / "progress").read_text()) * rows

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.system import links, networks
+from tests.system import links, networks, numbered
 from tests.system.node import Node
 from tests.system.test_links import file_of, rows_in, stop, wait_rows
 
@@ -52,7 +52,7 @@ def test_a_cable_is_pulled_and_put_back(nodes: Make, cabled: networks.FarHost) -
     spoke.wait_job("uplink", lambda job: job.spool_bytes > 0)
     hub.wait(lambda: hub.snapshot().nodes[0].state == "away", what="the hub to miss the spoke")
     cabled.plug()
-    wait_rows(hub, spoke, links.end_numbers(spoke))
+    wait_rows(hub, spoke, numbered.end(spoke))
     hub.wait(lambda: hub.snapshot().nodes[0].state == "up", what="the spoke to be back", seconds=60)
     stop(spoke, hub)
 
@@ -60,6 +60,6 @@ def test_a_cable_is_pulled_and_put_back(nodes: Make, cabled: networks.FarHost) -
 def test_lost_packets_are_not_lost_rows(nodes: Make, behind_lossy_line: networks.FarHost) -> None:
     hub, spoke = linked(nodes, behind_lossy_line)
     spoke.wait(lambda: len(rows_in(file_of(hub, spoke))) > 15_000, what="more rows")
-    wait_rows(hub, spoke, links.end_numbers(spoke))
+    wait_rows(hub, spoke, numbered.end(spoke))
     spoke.wait(lambda: (spoke.snapshot().links[0].round_trip_ms or 0) > 20, what="the round trip")
     stop(spoke, hub)

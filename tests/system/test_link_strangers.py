@@ -50,7 +50,7 @@ def linked(nodes: Callable[[str], Node]) -> Iterator[Linked]:
     port = links.make_hub(hub)
     hub.add("csv", links.CSV)
     links.link(spoke, hub, port)
-    links.add_numbers(spoke, 1_000_000, per_second=100)
+    links.add_numbers(spoke, per_second=100)
     hub.start()
     spoke.start()
     made = Linked(hub, spoke, port)

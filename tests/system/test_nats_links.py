@@ -17,7 +17,7 @@ from enrgdaq.trials.chaos.line import Line
 from tests.files_below import files_below
 from tests.private_servers import private_nats
 from tests.servers import NatsNames
-from tests.system import links, nats_links
+from tests.system import links, nats_links, numbered
 from tests.system.node import Node
 from tests.system.test_links import THREE, file_of, rows_in, stop, wait_rows
 
@@ -137,7 +137,7 @@ def test_nothing_is_lost_or_doubled_when_ends_servers_and_lines_fail(
         spoke.wait(lambda: spoke.snapshot().links[0].state == "away", what="the cut to be seen")
         for line in lines:
             line.mend()
-        wait_rows(hub, spoke, links.end_numbers(spoke, rows=100_000))
+        wait_rows(hub, spoke, numbered.end(spoke, rows=100_000))
         stop(spoke, hub)
         for line in lines:
             line.close()

@@ -11,6 +11,7 @@ import pytest
 from enrgdaq.trials.chaos.line import Line
 from tests.private_servers import private_mariadb, private_redis
 from tests.servers import MySQLDatabase, RedisKeys
+from tests.system import numbered
 from tests.system.node import Node
 
 PRODUCER = """
@@ -104,11 +105,6 @@ def add_store(node: Node, server: Server, **keys: Any) -> str:
     return name
 
 
-def sent_tables(node: Node) -> int:
-    path = node.folder / "progress"
-    return int(path.read_text()) if path.exists() else 0
-
-
 def wait_for_more(node: Node, server: Server) -> None:
     before = server.count()
     # On a busy machine all may be there already.
@@ -120,9 +116,7 @@ def wait_for_more(node: Node, server: Server) -> None:
 
 def finish(node: Node, server: Server, *, rows: int = ROWS, may_wait: bool = False) -> None:
     """Let the producer end, and find each of its rows once."""
-    (node.folder / "enough").touch()
-    node.wait_job("steady", lambda j: j.state == "stopped", seconds=60)
-    rows *= sent_tables(node)
+    rows = numbered.end(node, "steady", rows=rows)
     node.wait(lambda: server.count() >= rows, what="all rows", seconds=60)
     assert may_wait or node.job("steady").backpressure_seconds == 0, "the producer was held up"
     assert node.stop() == 0, node.log()
@@ -150,8 +144,10 @@ def test_a_server_that_stops_amid_a_thousand_rows_a_second(
         process.stop()
         said = node.wait_job(store, lambda j: "waiting for server" in j.condition)
         assert f"127.0.0.1:{server.server.port}" in said.condition
-        goal = sent_tables(node) + 1_000 // ROWS
-        node.wait(lambda: sent_tables(node) > goal, what="a second of rows without a server")
+        goal = numbered.tables_sent(node) + 1_000 // ROWS
+        node.wait(
+            lambda: numbered.tables_sent(node) > goal, what="a second of rows without a server"
+        )
         assert node.job(store).spool_bytes > 0
         process.launch_again()
         wait_for_more(node, server)

@@ -13,7 +13,6 @@ from tui.editing import Editor
 from tui.link import Link
 from tui.model import Model
 from tui.outcome import Outcome
-from tui.widgets.jobs import JobTable
 
 Scenario = Callable[[Pilot[Outcome]], Awaitable[None]]
 
@@ -57,8 +56,7 @@ class Console:
         async def play() -> None:
             async with self.app.run_test(size=size) as pilot:
                 # Laid out, and the first job has the cursor: keys mean something from now on.
-                table = self.app.screen.query_one(JobTable)
-                await self.until(pilot, lambda: table.chosen is not None)
+                await self.until(pilot, lambda: self.app._main.jobs.chosen is not None)
                 await scenario(pilot)
 
         try:

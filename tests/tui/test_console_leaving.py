@@ -1,5 +1,8 @@
 """Ways out, and what becomes of acquisition."""
 
+import subprocess
+import sys
+
 import pytest
 from console_driver import Console
 from scripted_supervisor import ScriptedSupervisor
@@ -8,7 +11,6 @@ from textual.pilot import Pilot
 from tui.outcome import Outcome
 from tui.screens.leave import PATIENCE_SECONDS, LeaveScreen
 from tui.screens.stopping import StoppingScreen
-from tui.widgets.jobs import JobTable
 
 Pilots = Pilot[Outcome]
 
@@ -129,11 +131,11 @@ def test_silence_is_said_and_marked_and_ends(supervisor: ScriptedSupervisor) -> 
     async def scenario(pilot: Pilots) -> None:
         await console.fall_silent(pilot, 7)
         await console.until(pilot, lambda: "NO ANSWER FOR 7 s" in console.text())
-        looks = console.app.screen.query_one(JobTable)._looks
+        looks = console.app._main.jobs._looks
         assert looks.look("good") == looks.look("dim")
         console.supervisor.is_mute = False
         await console.until(pilot, lambda: "ALL WELL" in console.text())
-        looks = console.app.screen.query_one(JobTable)._looks
+        looks = console.app._main.jobs._looks
         assert looks.look("good") != looks.look("dim")
 
     console.drive(scenario)
@@ -154,15 +156,14 @@ def test_a_supervisor_that_is_gone_is_said_once_and_can_be_left(console: Console
 
 
 def test_a_killed_supervisor_is_noticed_by_its_process(supervisor: ScriptedSupervisor) -> None:
-    import subprocess
-    import sys
-
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    supervisor.snapshot.supervisor.pid = ended.pid
     console = Console(supervisor, answer_seconds=0.2)
 
     async def scenario(pilot: Pilots) -> None:
+        # Only now: a late answer during the start would say already that it is gone.
+        supervisor.snapshot.supervisor.pid = ended.pid
+        await console.until(pilot, lambda: console.model.snapshot.supervisor.pid == ended.pid)
         supervisor.is_mute = True
         await console.until(pilot, lambda: "SUPERVISOR GONE" in console.text())
 

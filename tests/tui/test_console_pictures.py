@@ -14,7 +14,6 @@ from tui.model import Model
 from tui.symbols import ASCII
 from tui.view import View
 from tui.widgets.header import HeaderBand
-from tui.widgets.jobs import JobTable
 from tui.widgets.keybar import KeyBar
 from tui.widgets.line_view import LineView
 from tui.widgets.logs import LogPane
@@ -72,8 +71,7 @@ class Picture:
     ) -> bool:
         async def settle(pilot: Pilot[Any]) -> None:
             await console.until(pilot, lambda: console.model.lines_seen >= 12)
-            table = console.app.screen.query_one(JobTable)
-            await console.until(pilot, lambda: table.chosen is not None)
+            await console.until(pilot, lambda: console.app._main.jobs.chosen is not None)
             if before is not None:
                 await before(console, pilot)
             await pilot.pause()

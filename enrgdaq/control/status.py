@@ -73,6 +73,8 @@ class JobStatus(Struct, kw_only=True):
     backpressure_seconds: float
     lost: int
     unrouted: int
+    telemetry_dropped: int = 0
+    """Statistics, announcements and the like that were too many to be sent or handled."""
     queued_bytes: int
     """Bytes that wait for this job in rings."""
     spool_bytes: int = 0

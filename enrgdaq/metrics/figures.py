@@ -62,6 +62,11 @@ JOB: Final = (
     _counter("job_out_bytes", "bytes published", lambda j: j.bytes_out),
     _counter("job_lost_messages", "messages lost", lambda j: j.lost),
     _counter("job_unrouted_messages", "messages that no store takes", lambda j: j.unrouted),
+    _counter(
+        "job_telemetry_dropped_messages",
+        "telemetry too much to be sent or handled",
+        lambda j: j.telemetry_dropped,
+    ),
     _counter("job_backpressure_seconds", "waited for consumers", lambda j: j.backpressure_seconds),
     _gauge("job_last_message_age_seconds", "since a message in or out", lambda j: j.age_seconds),
     _gauge("job_queued_bytes", "bytes that wait for it in rings", lambda j: j.queued_bytes),

@@ -164,6 +164,7 @@ class Reporter:
             backpressure_seconds=round(self._rings.ring_of(job.id).waited_seconds, 3),
             lost=stats.total("lost") + backlog.skipped[job.id] + job.records_set_aside,
             unrouted=stats.total("unrouted"),
+            telemetry_dropped=stats.total("telemetry_dropped"),
             queued_bytes=backlog.waiting[job.id],
             spool_bytes=report.spool_bytes,
             spool_age_seconds=(

@@ -12,7 +12,15 @@ from enrgdaq.daq.models import DAQJobMessageStatsReport, TopicCount
 from enrgdaq.daq.store.journal import replace_file
 
 _STALE_REPORT_SECONDS = 3.0
-_COUNTERS = ("messages_in", "bytes_in", "messages_out", "bytes_out", "unrouted", "lost")
+_COUNTERS = (
+    "messages_in",
+    "bytes_in",
+    "messages_out",
+    "bytes_out",
+    "unrouted",
+    "lost",
+    "telemetry_dropped",
+)
 
 
 @dataclass

@@ -168,3 +168,31 @@ class DAQJobNever(DAQJobReceiver):
     assert len(list((node.out / "set-aside").glob("*.record"))) == 3
     assert node.stop() == 1
     assert "holds data for receiver" in node.log()
+
+
+def test_telemetry_that_is_too_much_is_counted(node: Node) -> None:
+    add(
+        node,
+        """
+class DAQJobTalker(DAQJob):
+    config_type = DAQJobConfig
+
+    def start(self):
+        while self.sleep(0.05):
+            for number in range(200):
+                self.publish(Reading(topics=["stats.lab"], number=number))
+
+class DAQJobSlowListener(DAQJobReceiver):
+    topics_to_subscribe = ["stats.lab"]
+
+    def handle_message(self, message):
+        while not self.stopping:
+            self.sleep(0.1)
+        return True
+""",
+        receiver="DAQJobSlowListener",
+    )
+    node.add("talker", 'daq_job_type = "DAQJobTalker"\n')
+    node.start(wait_running=False)
+    node.wait_job("receiver", lambda job: job.telemetry_dropped > 0)
+    assert node.stop() == 0, node.log()

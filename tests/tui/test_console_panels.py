@@ -173,6 +173,17 @@ def test_details_follow_the_job(console: Console) -> None:
     console.drive(scenario, (100, 40))
 
 
+def test_details_say_that_telemetry_was_dropped(console: Console) -> None:
+    async def scenario(pilot: Pilots) -> None:
+        await pilot.press("enter")
+        await console.until(pilot, lambda: "no consumer" in console.text())
+        assert "telemetry" not in console.text()
+        console.supervisor.snapshot = snapshot([job("digitizer", telemetry_dropped=12)])
+        await console.until(pilot, lambda: "telemetry     12 messages dropped" in console.text())
+
+    console.drive(scenario, (100, 40))
+
+
 def test_nothing_is_repainted_when_nothing_has_changed(console: Console) -> None:
     repainted: list[object] = []
 

@@ -99,11 +99,11 @@ def _of_job(job: JobStatus) -> list[Line]:
         _fact("backpressure", f"{formats.number(job.backpressure_seconds)} s"),
         _fact("lost", str(job.lost), "bad" if job.lost else "plain"),
         _fact("no consumer", f"{job.unrouted} messages", "warn" if job.unrouted else "plain"),
-        _fact(
-            "uses",
-            f"{job.cpu_percent:.0f} % CPU   {job.rss_mb:.0f} MB, {job.private_mb:.0f} MB its own",
-        ),
     ]
+    if job.telemetry_dropped:
+        lines.append(_fact("telemetry", f"{job.telemetry_dropped} messages dropped", "warn"))
+    memory = f"{job.rss_mb:.0f} MB, {job.private_mb:.0f} MB its own"
+    lines.append(_fact("uses", f"{job.cpu_percent:.0f} % CPU   {memory}"))
     return lines
 
 

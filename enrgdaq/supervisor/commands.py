@@ -16,7 +16,8 @@ from enrgdaq.supervisor.fleet import Fleet
 from enrgdaq.supervisor.logs import LogBook
 from enrgdaq.supervisor.network import Network
 from enrgdaq.supervisor.presence import Presence
-from enrgdaq.supervisor.snapshot import Reporter, node_problems
+from enrgdaq.supervisor.problems import node_problems
+from enrgdaq.supervisor.snapshot import Reporter
 from enrgdaq.supervisor.spokes import split_name
 
 _LOG = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from enrgdaq import __version__
 from enrgdaq.control.history import ALL_TOPICS, History
@@ -20,14 +20,17 @@ from enrgdaq.control.status import (
 )
 from enrgdaq.daq.models import DAQJobMessageStatsReport
 from enrgdaq.daq.secrets import env_names, masked_environment, masked_text
-from enrgdaq.federation.endpoints import UPLINK
 from enrgdaq.supervisor.fleet import Fleet
 from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.logs import LogBook
 from enrgdaq.supervisor.places import Places
+from enrgdaq.supervisor.problems import job_problems, link_problems
 from enrgdaq.supervisor.rings import Backlog, NodeRings
-from enrgdaq.supervisor.states import LIVE, JobState
-from enrgdaq.supervisor.stats import TopicRates, format_time
+from enrgdaq.supervisor.states import JobState
+from enrgdaq.supervisor.stats import TopicRates
+from enrgdaq.supervisor.stats_files import job_row, node_row
+
+_NO_REPORT: Final = DAQJobMessageStatsReport(unique_id="", instance_id=0)
 
 
 class Reporter:
@@ -53,8 +56,7 @@ class Reporter:
 
     def snapshot(self, state: str, consoles: list[str]) -> Snapshot:
         """Everything at once. ``state``: of the supervisor; ``consoles``: who watches."""
-        backlog = self._rings.backlog()
-        jobs = [self.job(job, backlog) for job in self._fleet.jobs.values()]
+        jobs = self._jobs()
         topics = self.topics()
         links = self.links(jobs)
         return Snapshot(
@@ -72,8 +74,8 @@ class Reporter:
                 jobs_running=sum(job.state == JobState.RUNNING for job in jobs),
                 jobs_total=len(jobs),
                 problems=[
-                    *(text for job in jobs for text in _problems(job).values()),
-                    *(text for link in links for text in _link_problems(link)),
+                    *(text for job in jobs for text in job_problems(job).values()),
+                    *(text for link in links for text in link_problems(link)),
                 ],
                 rate_messages=sum(job.rate_out for job in jobs),
                 rate_bytes=sum(job.rate_bytes_out for job in jobs),
@@ -198,11 +200,10 @@ class Reporter:
 
     def alarms(self) -> dict[tuple[str, str], str]:
         """What is wrong now, by job and kind of trouble."""
-        backlog = self._rings.backlog()
-        jobs = [self.job(job, backlog) for job in self._fleet.jobs.values()]
-        found = {(job.id, kind): text for job in jobs for kind, text in _problems(job).items()}
+        jobs = self._jobs()
+        found = {(job.id, kind): text for job in jobs for kind, text in job_problems(job).items()}
         for link in self.links(jobs):
-            found |= {(link.job, f"link {link.peer}"): text for text in _link_problems(link)}
+            found |= {(link.job, f"link {link.peer}"): text for text in link_problems(link)}
         return found
 
     def _environment_of(self, job: Job) -> list[str]:
@@ -258,119 +259,31 @@ class Reporter:
     def job_rows(self) -> list[list[Any]]:
         """Rows of ``stats.csv``."""
         backlog = self._rings.backlog()
-        return [self._job_row(job, backlog) for job in self._fleet.jobs.values()]
+        return [
+            job_row(self._places.supervisor_id, job, self.job(job, backlog), backlog.held[job.id])
+            for job in self._fleet.jobs.values()
+        ]
 
-    def remote_row(self) -> list[Any]:
+    def own_node_row(self) -> list[Any]:
         """This node's row of ``stats_remote.csv``."""
-        backlog = self._rings.backlog()
-        jobs = [self.job(job, backlog) for job in self._fleet.jobs.values()]
-        stats = [job.stats for job in self._fleet.jobs.values()]
-        return [
+        jobs = self._jobs()
+        return node_row(
             self._places.supervisor_id,
-            True,
-            format_time(dt.datetime.now(dt.UTC)),
-            sum(job.total("messages_in") for job in stats),
-            round(sum(job.total("bytes_in") for job in stats) / 1e6, 3),
-            sum(job.total("messages_out") for job in stats),
-            round(sum(job.total("bytes_out") for job in stats) / 1e6, 3),
-            round(sum(job.rates.bytes_out for job in stats) / 1e6, 3),
-            *_link_cells(self.links(jobs)),
-        ]
-
-    def _job_row(self, job: Job, backlog: Backlog) -> list[Any]:
-        status = self.job(job, backlog)
-        restarted = (
-            dt.datetime.fromtimestamp(job.last_restart, dt.UTC) if job.last_restart else None
+            jobs,
+            self.links(jobs),
+            is_up=True,
+            heard=dt.datetime.now(dt.UTC),
         )
-        return [
-            self._places.supervisor_id,
-            status.type,
-            status.id,
-            job.state in LIVE,
-            format_time(job.stats.last_in),
-            status.messages_in,
-            format_time(job.stats.last_out),
-            status.messages_out,
-            status.queued_bytes,
-            backlog.held[job.id],
-            format_time(restarted),
-            status.restarts,
-            round(status.latency_avg_ms, 3),
-            round(status.latency_p95_ms, 3),
-            round(status.latency_p99_ms, 3),
-            round(status.cpu_percent, 1),
-            round(status.rss_mb, 1),
-            status.backpressure_seconds,
-            status.lost,
-            status.spool_bytes,
-            round(status.spool_age_seconds or 0.0, 1),
-        ]
+
+    def _jobs(self) -> list[JobStatus]:
+        backlog = self._rings.backlog()
+        return [self.job(job, backlog) for job in self._fleet.jobs.values()]
 
 
-def remote_row_of(node: NodeStatus) -> list[Any]:
+def other_node_row(node: NodeStatus) -> list[Any]:
     """Another node's row of ``stats_remote.csv``."""
     heard = dt.datetime.fromtimestamp(time.time() - node.age_seconds, dt.UTC)
-    return [
-        node.id,
-        node.state == "up",
-        format_time(heard),
-        sum(job.messages_in for job in node.jobs),
-        round(sum(job.bytes_in for job in node.jobs) / 1e6, 3),
-        sum(job.messages_out for job in node.jobs),
-        round(sum(job.bytes_out for job in node.jobs) / 1e6, 3),
-        round(node.supervisor.rate_bytes / 1e6, 3),
-        *_link_cells(node.links),
-    ]
-
-
-def _link_cells(links: list[LinkStatus]) -> list[Any]:
-    """Of a node's link to its hub; empty cells where there is none."""
-    for link in links:
-        if link.job == UPLINK:
-            return [
-                link.state,
-                round(link.rate_bytes / 1e6, 3),
-                round(link.backlog_bytes / 1e6, 3),
-                "" if link.round_trip_ms is None else round(link.round_trip_ms, 1),
-            ]
-    return [""] * 4
-
-
-_NO_REPORT = DAQJobMessageStatsReport(unique_id="", instance_id=0)
-
-
-def _problems(job: JobStatus) -> dict[str, str]:
-    """What is wrong with a job, a sentence for each kind of trouble."""
-    found = {}
-    if job.state == JobState.FAILED:
-        found["failed"] = f"{job.id} failed: {job.exit_reason}"
-    if job.state == JobState.BACKOFF:
-        found["backoff"] = f"{job.id} ended and will be started again: {job.exit_reason}"
-    if job.is_stale:
-        found["stale"] = f"{job.id} is stale: silent for {job.age_seconds or 0:.0f} s"
-    if job.condition:
-        found["condition"] = f"{job.id}: {job.condition}"
-    if job.lost:
-        found["lost"] = f"{job.id} lost {job.lost} messages"
-    if job.unrouted:
-        found["unrouted"] = f"{job.id}: {job.unrouted} messages that no store takes"
-    return found
-
-
-def _link_problems(link: LinkStatus) -> list[str]:
-    # A sender that cannot send says so in its job's condition.
-    if link.is_sender or link.state != "away":
-        return []
-    return [f"no link from {link.peer} for {time.time() - link.since:.0f} s"]
-
-
-def node_problems(node: NodeStatus) -> list[str]:
-    """What is wrong with another node."""
-    if node.state == "away":
-        return [f"{node.id} is silent for {node.age_seconds:.0f} s"]
-    if node.state == "left":
-        return []
-    return [f"{node.id}: {text}" for text in node.supervisor.problems]
+    return node_row(node.id, node.jobs, node.links, is_up=node.state == "up", heard=heard)
 
 
 def _free_bytes(folder: str) -> int:

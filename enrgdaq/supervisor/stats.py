@@ -1,15 +1,10 @@
-"""Statistics of jobs over all their lives, rates, and the two statistics files."""
+"""Statistics of jobs over all their lives, and rates."""
 
-import csv
 import datetime as dt
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from enrgdaq.daq.models import DAQJobMessageStatsReport, TopicCount
-from enrgdaq.daq.store.journal import replace_file
 
 _STALE_REPORT_SECONDS = 3.0
 _COUNTERS = (
@@ -176,28 +171,3 @@ class JobStats:
                 bytes=(count.bytes - earlier.bytes) / seconds,
                 rows=(count.rows - earlier.rows) / seconds,
             )
-
-
-@dataclass
-class StatsFile:
-    """A table on disk that is replaced as a whole; a full disk is only counted."""
-
-    path: Path
-    columns: Sequence[str]
-    failures: int = field(default=0)
-
-    def write(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Replace the file with these rows."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(rows)
-        try:
-            replace_file(self.path, text.getvalue().encode())
-        except OSError:
-            self.failures += 1
-
-
-def format_time(moment: dt.datetime | None) -> str:
-    """``2026-01-31T12:00:00Z``; empty for none."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""

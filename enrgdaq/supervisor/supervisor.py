@@ -46,9 +46,10 @@ from enrgdaq.supervisor.loop import Loop
 from enrgdaq.supervisor.network import Network
 from enrgdaq.supervisor.places import Places, group_of, make_places
 from enrgdaq.supervisor.rings import NodeRings
-from enrgdaq.supervisor.snapshot import Reporter, remote_row_of
+from enrgdaq.supervisor.snapshot import Reporter, other_node_row
 from enrgdaq.supervisor.spawner import Forked, Spawner
-from enrgdaq.supervisor.stats import JobStats, StatsFile
+from enrgdaq.supervisor.stats import JobStats
+from enrgdaq.supervisor.stats_files import StatsFile
 from enrgdaq.transport import codec, faults
 from enrgdaq.transport.broker import publish_endpoint, subscribe_endpoint
 from enrgdaq.transport.lock import NameLock
@@ -350,7 +351,7 @@ class Supervisor:
         rows = self._reporter.job_rows()
         self._stats_file.write(rows)
         nodes = self._network.nodes()
-        self._remote_file.write([self._reporter.remote_row(), *map(remote_row_of, nodes)])
+        self._remote_file.write([self._reporter.own_node_row(), *map(other_node_row, nodes)])
         message = DAQJobMessageCombinedStats(
             time_ms=time.time_ns() // 1_000_000, keys=list(JOB_COLUMNS), rows=rows
         )

@@ -71,7 +71,8 @@ def run_foreground(config_path: Path, *, quiet: bool = False) -> int:
 
     # The forkserver imports on one core while this process imports on the other.
     spawner = Spawner()
-    from enrgdaq.supervisor.supervisor import Supervisor, run_until_signalled
+    from enrgdaq.supervisor.signals import run_until_signalled
+    from enrgdaq.supervisor.supervisor import Supervisor
 
     return run_until_signalled(Supervisor(config_path, echo=not quiet, spawner=spawner))
 

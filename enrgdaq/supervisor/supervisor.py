@@ -1,14 +1,11 @@
 """The supervisor of one node."""
 
-import contextlib
 import functools
 import logging
 import resource
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import msgspec
@@ -25,17 +22,13 @@ from enrgdaq.daq.stats_tables import (
     DAQJobMessageCombinedStats,
 )
 from enrgdaq.daq.topics import Topic
-from enrgdaq.errors import (
-    CodecError,
-    ConfigurationError,
-    NameInUseError,
-    TransportError,
-)
+from enrgdaq.errors import CodecError, ConfigurationError, TransportError
 from enrgdaq.supervisor.alarms import Alarms
 from enrgdaq.supervisor.audit import AuditTrail
 from enrgdaq.supervisor.broker import BrokerProcess
 from enrgdaq.supervisor.changes import Changes
 from enrgdaq.supervisor.check import JobFacts, check_jobs
+from enrgdaq.supervisor.claims import claimed
 from enrgdaq.supervisor.commands import Commands
 from enrgdaq.supervisor.config import ConfigFolder, read_folder
 from enrgdaq.supervisor.fleet import STOP_ORDER, Fleet
@@ -44,7 +37,7 @@ from enrgdaq.supervisor.logind import shared_memory_warning
 from enrgdaq.supervisor.logs import BookHandler, LogBook
 from enrgdaq.supervisor.loop import Loop
 from enrgdaq.supervisor.network import Network
-from enrgdaq.supervisor.places import Places, group_of, make_places
+from enrgdaq.supervisor.places import Places, group_of
 from enrgdaq.supervisor.rings import NodeRings
 from enrgdaq.supervisor.snapshot import Reporter, other_node_row
 from enrgdaq.supervisor.spawner import Forked, Spawner
@@ -52,13 +45,10 @@ from enrgdaq.supervisor.stats import JobStats
 from enrgdaq.supervisor.stats_files import StatsFile
 from enrgdaq.transport import codec, faults
 from enrgdaq.transport.broker import publish_endpoint, subscribe_endpoint
-from enrgdaq.transport.lock import NameLock
 from enrgdaq.transport.telemetry import TelemetryPublisher, TelemetrySubscriber
 
 _TICK_SECONDS: Final = 0.1
 _STATS_SECONDS: Final = 1.0
-# `timeout` and `uv run` pass a signal on that the whole group has got already.
-_SAME_SIGNAL_SECONDS: Final = 1.0
 _TELEMETRY_SECONDS: Final = 0.02  # of each turn of the loop, at most
 # Shares of the grace time, by kind of job, in the order of stopping.
 _SHARES: Final = {"source": 0.35, "processor": 0.15, "store": 0.35, "monitor": 0.1}
@@ -106,38 +96,11 @@ class Supervisor:
             facts = check_jobs(folder, self._spawner)
             if folder.mistakes:
                 raise ConfigurationError("\n".join(str(m) for m in sorted(folder.mistakes)))
-            places = _make_places(folder)
-            lock = NameLock(places.runtime / "supervisor.lock")
-            self._take_id(lock, places)
-            folder_lock = NameLock(places.out / ".supervisor.lock")
-            try:
-                self._take_folder(folder_lock, places)
+            with claimed(folder.supervisor) as places:
                 code = self._run(folder, facts, places)
                 return 1 if self._kept else code
-            finally:
-                folder_lock.release()
-                _clear_runtime(places, lock)
         finally:
             self._spawner.close()
-
-    def _take_id(self, lock: NameLock, places: Places) -> None:
-        try:
-            lock.acquire(wait_seconds=0.5)
-        except NameInUseError as error:
-            raise ConfigurationError(
-                f"a supervisor called {places.supervisor_id!r} runs on this host already"
-                f" ({error}): attach to it with 'enrgdaq-console --attach' or 'enrgdaq status',"
-                " or give this one another supervisor_id in supervisor.toml"
-            ) from error
-
-    def _take_folder(self, lock: NameLock, places: Places) -> None:
-        try:
-            lock.acquire(wait_seconds=0.5)
-        except NameInUseError as error:
-            raise ConfigurationError(
-                f"another supervisor writes its statistics in {places.out} ({error}): set out_dir"
-                " in supervisor.toml, or start this one in another directory"
-            ) from error
 
     def _run(self, folder: ConfigFolder, facts: dict[str, JobFacts], places: Places) -> int:
         self._places = places
@@ -380,51 +343,3 @@ def _allow_many_files() -> None:
     """Three descriptors a job add up: use all that the system allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _make_places(folder: ConfigFolder) -> Places:
-    try:
-        return make_places(folder.supervisor)
-    except (OSError, TransportError) as error:
-        raise ConfigurationError(
-            f"{error}; set out_dir in supervisor.toml to a folder that can be written"
-        ) from error
-
-
-def _clear_runtime(places: Places, lock: NameLock) -> None:
-    """Remove sockets, locks and routes. Rings that could not be kept elsewhere stay."""
-    for leftover in places.runtime.iterdir():
-        if leftover.is_dir():
-            with contextlib.suppress(OSError):
-                leftover.rmdir()
-        elif leftover != lock.path:
-            leftover.unlink(missing_ok=True)
-    lock.release()
-    with contextlib.suppress(OSError):
-        places.runtime.rmdir()
-
-
-def run_until_signalled(supervisor: Supervisor) -> int:
-    """Run in the foreground: SIGTERM, SIGINT and SIGHUP stop in order, a second one at once.
-
-    A hang-up that is ignored, as below ``nohup``, stays ignored. Handlers only take note; the
-    loop acts. Call from the main thread.
-    """
-    first = 0.0
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal first
-        first = first or time.monotonic()
-        if time.monotonic() > first + _SAME_SIGNAL_SECONDS:
-            supervisor.hurry()
-        supervisor.stop(signal.Signals(number).name)
-
-    numbers = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    previous = {number: signal.signal(number, note) for number in numbers}
-    try:
-        return supervisor.run()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -122,15 +122,19 @@ def make_places(config: SupervisorConfig) -> Places:
     """
     group_id = group_of(config.control_group)
     places = known_places(config)
+    # First what a mistake in out_dir would stop: nothing is left in memory then.
+    places.logs.mkdir(parents=True, exist_ok=True)
+    places.state.mkdir(parents=True, exist_ok=True)
     runtime = places.runtime
     if runtime.parent.name == "enrgdaq" and not os.environ.get("RUNTIME_DIRECTORY"):
-        # systemd's own folder may be looked into by others, ours in it may not.
+        runtime.parent.parent.mkdir(parents=True, exist_ok=True)
         private_folder(runtime.parent)
+    else:
+        # systemd's own folder may be looked into by others, ours in it may not.
+        runtime.parent.mkdir(parents=True, exist_ok=True)
     private_folder(runtime, group_id=group_id)
     memory_folder(config.supervisor_id, runtime)
     file_folder(runtime)
-    places.logs.mkdir(parents=True, exist_ok=True)
-    places.state.mkdir(parents=True, exist_ok=True)
     return places
 
 

@@ -88,7 +88,8 @@ def private_folder(path: Path, *, group_id: int | None = None) -> Path:
     Raises :class:`TransportError` when somebody else owns it or may look inside, or when the
     folder cannot be given to the group.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Without parents, which would be open to everybody.
+    path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise TransportError(f"{path} belongs to somebody else; remove it or choose another folder")

@@ -105,6 +105,15 @@ def test_wrong_configuration_starts_nothing(node: Node) -> None:
     assert not node.out.exists()
 
 
+def test_a_folder_that_cannot_be_made_is_said(node: Node) -> None:
+    node.add("csv", STORE)
+    node.configure(out_dir="taken/here")
+    (node.folder / "taken").touch()
+    done = node.run("run")
+    assert done.returncode == 2
+    assert "taken/here/logs: Not a directory; name a folder that can be written" in done.stderr
+
+
 def test_missing_folder_is_said(node: Node) -> None:
     done = node.run("check", "--daq-job-config-path", "nowhere")
     assert done.returncode == 2

@@ -99,6 +99,7 @@ def test_second_supervisor_in_the_same_folder_is_refused(node: Node) -> None:
     done = node.run("run", "--daq-job-config-path", "other")
     assert done.returncode == 2
     assert "another supervisor writes its statistics" in done.stderr
+    assert not list(Path("/dev/shm").glob(f"*{node.id}-2"))
     (other / "supervisor.toml").write_text(
         f'out_dir = "out2"\n[info]\nsupervisor_id = "{node.id}-2"\n[restart]\nmax_restarts = 1\n'
     )

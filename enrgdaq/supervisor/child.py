@@ -17,6 +17,7 @@ from enrgdaq.daq.spec import (
     SourceRing,
     StopRequest,
 )
+from enrgdaq.errors import TransportError
 from enrgdaq.supervisor.loop import Loop
 from enrgdaq.supervisor.spawner import Pipes, Spawner
 
@@ -72,6 +73,10 @@ class Child:
                 message = self.lifeline.receive()
             except BlockingIOError:
                 return
+            except TransportError:
+                loop.forget(self.lifeline.fileno())
+                self.kill("killed: it sent what is no message on its lifeline")
+                return
             if message is None:
                 loop.forget(self.lifeline.fileno())
             else:
@@ -94,9 +99,15 @@ class Child:
         self.stop_deadline = min(deadline, self.stop_deadline or deadline)
         self.drains = drain
 
+    def forked(self, pid: int) -> None:
+        """Its process is known; one that was to be killed before is killed now."""
+        self.pid = pid
+        if self.kill_reason:
+            self._signal_group(signal.SIGKILL)
+
     def kill(self, reason: str) -> None:
-        """End the process and all that it started."""
-        if self.pid is not None and not self.kill_reason:
+        """End the process and all that it started, as soon as it is known."""
+        if not self.kill_reason:
             self.kill_reason = reason
             self._signal_group(signal.SIGKILL)
 

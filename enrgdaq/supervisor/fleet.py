@@ -159,7 +159,7 @@ class Fleet:
         """The forkserver says which process a request became."""
         for job in self._with_child():
             if job.child is not None and job.child.number == number:
-                job.child.pid = pid
+                job.child.forked(pid)
 
     def ended(self, pid: int, status: int) -> bool:
         """The forkserver says that a process ended; whether it was a job's."""
@@ -362,7 +362,9 @@ class Fleet:
         while True:
             try:
                 message = child.lifeline.receive()
-            except (BlockingIOError, OSError):
+            except TransportError:
+                continue  # it is gone, and what it sent is no message
+            except OSError:
                 return
             if message is None:
                 return

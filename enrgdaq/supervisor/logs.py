@@ -6,6 +6,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ _KEPT_LINES: Final = 20_000
 _FILE_BYTES: Final = 20_000_000
 _FILES: Final = 5
 _ECHO_LINES: Final = 2_000
+_LATEST: Final = 253_402_300_799.0  # the last second of the year 9999: no date is later
 _GRADES: Final = logging.getLevelNamesMapping()
 
 
@@ -36,10 +38,15 @@ class LogBook:
         self._echo = Echo() if echo else None
         self._file = RotatedFile(file, max_bytes=_FILE_BYTES, files=_FILES)
 
-    def add(self, job: str, level: str, text: str, time: float) -> None:
-        """Add a text; each of its lines becomes a line of the log."""
+    def add(self, job: str, level: str, text: str, moment: float) -> None:
+        """Add a text; each of its lines becomes a line of the log.
+
+        A moment that is none becomes that of the arrival: jobs make records as they like.
+        """
+        if not 0 <= moment < _LATEST:
+            moment = time.time()
         for line in clean_lines(text):
-            entry = LogLine(number=self._next, time=time, level=level, job=job, text=line)
+            entry = LogLine(number=self._next, time=moment, level=level, job=job, text=line)
             self._next += 1
             self._lines.append(entry)
             self._write(entry)

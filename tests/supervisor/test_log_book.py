@@ -1,5 +1,7 @@
 """The book of log lines: what is asked for, and what is gone."""
 
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,3 +43,14 @@ def test_who_reads_everything_is_told_what_is_gone(book: LogBook) -> None:
     # Nobody knows whose the lines were that are gone.
     assert book.after(4, 5, job="a")[1] == 0
     assert book.after(-1, 5)[1] == 0
+
+
+@pytest.mark.parametrize(
+    "odd", [1e15, 253_402_300_799.9999999, -1.0, math.nan, math.inf, -math.inf]
+)
+def test_a_moment_that_is_none_becomes_that_of_the_arrival(book: LogBook, odd: float) -> None:
+    before = time.time()
+    book.add("a", "INFO", "odd", odd)
+    (line,), _ = book.after(-1, 1)
+    assert before <= line.time <= time.time()
+    assert book.path.read_text().splitlines()[-1].endswith("INFO    a: odd")

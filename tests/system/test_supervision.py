@@ -107,6 +107,38 @@ def test_text_that_is_not_text_ends_nobody(it: Node) -> None:
     it.stop()
 
 
+def test_log_records_of_no_date_end_nobody(it: Node) -> None:
+    it.add_code(
+        "it",
+        job_code(
+            "for moment in (1e15, float('nan'), float('inf'), -1.0):\n"
+            "    record = self.log.makeRecord('it', 30, '', 0, f'at {moment}', (), None)\n"
+            "    record.created = moment\n"
+            "    self.log.handle(record)\n"
+            "self.sleep(3600)"
+        ),
+    )
+    it.start()
+    it.wait(lambda: "it: at -1.0" in it.log(), what="the last record")
+    assert it.log().count("WARNING it: at ") == 4
+    assert it.stop() == 0
+
+
+def test_job_that_sends_nonsense_to_its_supervisor_is_started_again(it: Node) -> None:
+    it.add_code(
+        "it",
+        job_code(
+            "if self.instance_id == 0:\n"
+            "    self._host._lifeline._socket.send(b'\\xc1 nonsense')\n"
+            "self.sleep(3600)"
+        ),
+    )
+    it.start(wait_running=False)
+    job = it.wait_job("it", lambda job: job.restarts == 1 and job.state == "running")
+    assert job.exit_reason == "killed: it sent what is no message on its lifeline"
+    assert it.stop() == 0
+
+
 def test_job_that_dies_on_import_later_is_reported(it: Node) -> None:
     it.add_code("it", job_code("self.sleep(3600)"))
     it.start()

@@ -1,14 +1,17 @@
 """The broker's process: started, and started again when it ends."""
 
+import logging
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from enrgdaq.errors import TransportError
 from enrgdaq.supervisor.spawner import Pipes, Spawner
 
 _DELAY_SECONDS: Final = 0.5
+_LOG = logging.getLogger(__name__)
 
 
 class BrokerProcess:
@@ -27,6 +30,14 @@ class BrokerProcess:
         if self._due is None or self._clock() < self._due:
             return
         self._due = None
+        try:
+            self._start(spawner)
+        except (TransportError, OSError) as error:
+            # Out of descriptors, or the forkserver died this very moment.
+            self._due = self._clock() + _DELAY_SECONDS
+            _LOG.error("the broker cannot be started now: %s", error)
+
+    def _start(self, spawner: Spawner) -> None:
         # The broker has nothing to say; the channel only keeps the forkserver's protocol one.
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.close()

@@ -30,6 +30,7 @@ from enrgdaq.daq.store.paths import check_file_path
 from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import ConfigurationError, EnrgdaqError, StoreError
 from enrgdaq.supervisor.config import ConfigFolder, JobFile
+from enrgdaq.supervisor.forkserver import LARGEST_REQUEST
 from enrgdaq.supervisor.spawner import Pipes, Spawner
 from enrgdaq.transport.routes import covers
 
@@ -37,6 +38,9 @@ LONGEST_IMPORT_SECONDS: Final = 10.0
 START_SECONDS: Final = 60.0
 _STATISTICS_JOB: Final = "DAQJobHandleStats"  # writes the same table as the supervisor
 LARGEST: Final = 200_000  # bytes; one datagram
+# A job's process gets its file in one datagram with all that it must know besides: its rings,
+# some 400 bytes each, and the records that it is to pass.
+LARGEST_CONFIG: Final = LARGEST_REQUEST - 80_000
 
 
 class FileUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,12 +172,19 @@ def fork_check(spawner: Spawner) -> tuple[socket.socket, Pipes]:
 
 
 def request_for(job: JobFile) -> bytes:
-    """What the process is asked. Raises ``ValueError`` for a file that is too large."""
-    request = msgspec.msgpack.encode(
-        _Request(file=str(job.path), unique_id=job.unique_id, job_class=job.job_class, raw=job.raw)
+    """What the process is asked. Raises ``ValueError`` for a file that no process can get."""
+    asked = _Request(
+        file=str(job.path), unique_id=job.unique_id, job_class=job.job_class, raw=job.raw
     )
-    if len(request) > LARGEST:
-        raise ValueError(f"is too large: {len(request)} bytes")
+    try:
+        request = msgspec.msgpack.encode(asked)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise ValueError(f"a value cannot be sent to the job's process: {error}") from error
+    if len(request) > LARGEST_CONFIG:
+        raise ValueError(
+            f"its keys and values are too large: {len(request)} bytes, and {LARGEST_CONFIG} are"
+            " the limit; put what is long into a file of its own, and its name here"
+        )
     return request
 
 

@@ -75,7 +75,7 @@ class Fleet:
         self._origins.sweep(self._rings.uuids())
         for kind in reversed(STOP_ORDER):
             for job in self.of_kind(kind):
-                self._launch(job)
+                self._launch_or_wait(job)
 
     def start(self, name: str) -> str:
         """Start a job that does not run. Raises :class:`ControlError` with the reason."""
@@ -83,8 +83,7 @@ class Fleet:
         if job.state in LIVE:
             raise ControlError(f"{name} is {job.state.value} already")
         job.exits.clear()
-        self._launch(job)
-        return f"starting {name}"
+        return self._start_now(job)
 
     def stop(self, name: str) -> str:
         """Stop a job and leave it stopped."""
@@ -102,8 +101,7 @@ class Fleet:
             raise ControlError(f"{name} is restarting already")
         job.exits.clear()
         if job.state not in LIVE:
-            self._launch(job)
-            return f"starting {name}"
+            return self._start_now(job)
         job.start_again = True
         self._tell_to_stop(job, "restarted by an operator", drain=False)
         return f"restarting {name} (process {job.pid})"
@@ -125,14 +123,14 @@ class Fleet:
         for other in self._with_child():
             if other.facts.takes_messages and other.child is not None:
                 other.child.tell_of(source)
-        self._launch_or_wait(job, self._clock())
+        self._launch_or_wait(job)
 
     def stop_kind(self, kind: str, *, drain: bool, seconds: float) -> None:
         """Stop all jobs of a kind; ``drain``: those that are owed data read it first."""
         for job in self.of_kind(kind):
             job.start_again = False
             if drain and job.state is JobState.BACKOFF and self._rings.owes(job.id):
-                self._launch(job)
+                self._launch_or_wait(job)
             self._tell_to_stop(job, "acquisition is stopped", drain=drain, seconds=seconds)
 
     def kill_kind(self, kind: str) -> None:
@@ -188,7 +186,7 @@ class Fleet:
             child = job.child
             if child is None:
                 if job.next_start is not None and now >= job.next_start and not self.is_closing:
-                    self._launch_or_wait(job, now)
+                    self._launch_or_wait(job)
                 continue
             if own_stall:
                 child.started_at += own_stall
@@ -249,13 +247,23 @@ class Fleet:
             lambda stream, line: self._printed(job, stream, line),
         )
 
-    def _launch_or_wait(self, job: Job, now: float) -> None:
+    def _start_now(self, job: Job) -> str:
+        if self._launch_or_wait(job):
+            return f"starting {job.id}"
+        return f"{job.id} {job.exit_reason}; it is tried again each second"
+
+    def _launch_or_wait(self, job: Job) -> bool:
+        """Whether the process was asked for. If not, it will be tried again."""
         try:
             self._launch(job)
         except (TransportError, OSError) as error:
-            # Out of descriptors, or the forkserver died this very moment: try again.
-            job.next_start = now + 1.0
-            _LOG.error("%s cannot be started now: %s", job.id, error)
+            # Out of descriptors, or the forkserver died this very moment.
+            job.move(Happening.NOT_LAUNCHED)
+            job.next_start = self._clock() + 1.0
+            job.exit_reason = f"cannot be started now: {error}"
+            _LOG.error("%s %s", job.id, job.exit_reason)
+            return False
+        return True
 
     def _tell_to_stop(
         self, job: Job, reason: str, *, drain: bool, seconds: float | None = None
@@ -318,7 +326,7 @@ class Fleet:
             self._audit.note("stopped", job=job.id, text=reason)
             _LOG.info("%s has stopped: %s", job.id, reason)
             if job.start_again and not self.is_closing:
-                self._launch(job)
+                self._launch_or_wait(job)
             elif was_told and child.ending is None:
                 self._finish_draining(job, child, now)
             return
@@ -333,8 +341,7 @@ class Fleet:
         if not child.drains or child.stop_deadline is None or not self._rings.owes(job.id):
             return
         seconds = child.stop_deadline - now
-        if seconds > 0 and not child.kill_reason:
-            self._launch(job)
+        if seconds > 0 and not child.kill_reason and self._launch_or_wait(job):
             self._tell_to_stop(job, "acquisition is stopped", drain=True, seconds=seconds)
 
     def _decide_restart(self, job: Job, now: float, reason: str) -> None:

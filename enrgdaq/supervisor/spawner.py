@@ -118,4 +118,4 @@ class Spawner:
             self._process.wait()
 
 
-__all__ = ["Ended", "Forked", "Pipes", "Spawner"]
+__all__ = ["Ended", "Forked", "Notice", "Pipes", "Spawner"]

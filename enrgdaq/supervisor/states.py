@@ -19,6 +19,7 @@ class Happening(enum.StrEnum):
     """What can happen to a job."""
 
     LAUNCHED = "launched"  # its process was asked for
+    NOT_LAUNCHED = "could not be launched, will be tried again"
     READY = "ready"  # it says that its work begins
     TOLD_TO_STOP = "told to stop"
     ENDED_AS_TOLD = "ended as told"  # after being told to stop, or done by its own will
@@ -33,6 +34,9 @@ TRANSITIONS: Final[dict[tuple[JobState, Happening], JobState]] = {
     (_S.STOPPED, _H.LAUNCHED): _S.STARTING,
     (_S.BACKOFF, _H.LAUNCHED): _S.STARTING,
     (_S.FAILED, _H.LAUNCHED): _S.STARTING,
+    (_S.STOPPED, _H.NOT_LAUNCHED): _S.BACKOFF,
+    (_S.BACKOFF, _H.NOT_LAUNCHED): _S.BACKOFF,
+    (_S.FAILED, _H.NOT_LAUNCHED): _S.BACKOFF,
     (_S.STARTING, _H.READY): _S.RUNNING,
     (_S.STOPPING, _H.READY): _S.STOPPING,
     (_S.STARTING, _H.TOLD_TO_STOP): _S.STOPPING,

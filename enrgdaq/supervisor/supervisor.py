@@ -40,7 +40,7 @@ from enrgdaq.supervisor.network import Network
 from enrgdaq.supervisor.places import Places, group_of
 from enrgdaq.supervisor.rings import NodeRings
 from enrgdaq.supervisor.snapshot import Reporter, other_node_row
-from enrgdaq.supervisor.spawner import Forked, Spawner
+from enrgdaq.supervisor.spawner import Forked, Notice, Spawner
 from enrgdaq.supervisor.stats import JobStats
 from enrgdaq.supervisor.stats_files import StatsFile
 from enrgdaq.transport import codec, faults
@@ -264,18 +264,26 @@ class Supervisor:
         return self._is_stopped(kind) or self._is_hurried
 
     def _hear_forkserver(self) -> None:
-        try:
-            for notice in self._spawner.notices():
-                if isinstance(notice, Forked):
-                    self._broker.forked(notice.number, notice.pid)
-                    self._fleet.forked(notice.number, notice.pid)
-                elif self._broker.ended(notice.pid):
-                    _LOG.error("the broker ended; a new one starts. Telemetry pauses, data goes on")
-                    self._audit.note("broker lost")
-                else:
-                    self._fleet.ended(notice.pid, notice.status)
-        except TransportError as error:
-            self._replace_forkserver(error)
+        notices = self._spawner.notices()
+        while True:
+            try:
+                notice = next(notices, None)
+            except TransportError as error:
+                self._replace_forkserver(error)
+                return
+            if notice is None:
+                return
+            self._take_notice(notice)
+
+    def _take_notice(self, notice: Notice) -> None:
+        if isinstance(notice, Forked):
+            self._broker.forked(notice.number, notice.pid)
+            self._fleet.forked(notice.number, notice.pid)
+        elif self._broker.ended(notice.pid):
+            _LOG.error("the broker ended; a new one starts. Telemetry pauses, data goes on")
+            self._audit.note("broker lost")
+        else:
+            self._fleet.ended(notice.pid, notice.status)
 
     def _replace_forkserver(self, error: TransportError) -> None:
         """It took all jobs with it; the rings have their data, and all start again."""

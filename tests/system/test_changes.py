@@ -190,6 +190,38 @@ def test_a_text_with_a_mistake_changes_nothing(running: Node, text: str, reason:
     ]
 
 
+def test_a_file_that_no_process_could_be_sent_changes_nothing(orderly: Node) -> None:
+    node = orderly
+    node.add_code(
+        "noted",
+        "from enrgdaq.daq.base import DAQJob\n"
+        "from enrgdaq.daq.models import DAQJobConfig\n"
+        "class NotedConfig(DAQJobConfig):\n    note: str = ''\n"
+        "class DAQJobNoted(DAQJob):\n    config_type = NotedConfig\n"
+        "    def start(self):\n        self.sleep(3600)\n",
+    )
+    old = 'daq_job_type = "DAQJobNoted"\n'
+    node.add("one", old)
+    node.add("two", old)
+    node.start()
+    pids = [job.pid for job in node.snapshot().jobs]
+    path = node.configs / "one.toml"
+    for call in (node.client.check, node.client.reload):
+        with pytest.raises(ControlError, match=r"one.toml: .* too large: 184\d+ bytes, and 100000"):
+            call("one", text=f'{old}note = "{"é" * 92_000}"\n')  # type: ignore[operator]
+    assert path.read_text() == old
+    with pytest.raises(ControlError, match="cannot be sent"):
+        node.client.reload("one", text=f"{old}note = {10**30}\n")
+    path.write_text(f'{old}note = "{"e" * 184_000}"\n')
+    said = node.run("reload", "one")
+    assert said.returncode == 4
+    assert "100000 are the limit" in said.stderr
+    said = node.run("check")
+    assert said.returncode == 2
+    assert "100000 are the limit" in said.stderr
+    assert [job.pid for job in node.snapshot().jobs] == pids
+
+
 def test_a_file_that_somebody_else_has_changed_is_left_alone(running: Node) -> None:
     path = running.configs / "one.toml"
     before = path.read_text()

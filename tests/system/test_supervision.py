@@ -1,8 +1,10 @@
 """Processes live, die and come back; nothing is left behind."""
 
 import os
+import resource
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -263,6 +265,35 @@ def test_killed_forkserver_is_replaced(it: Node) -> None:
     forkserver.kill()
     it.wait_job("it", lambda job: job.restarts == 1 and job.state == "running")
     assert it.stop() == 0
+
+
+def test_supervisor_without_descriptors_starts_jobs_when_it_has_some(node: Node) -> None:
+    node.add_code("it", job_code("self.sleep(3600)"))
+    for name in ("a", "b", "c"):
+        node.add(name, 'daq_job_type = "DAQJobIt"')
+    node.start()
+    assert node.process is not None
+    node.client.stop("b")
+    node.wait_job("b", lambda job: job.state == "stopped")
+    pids = {job.id: job.pid for job in node.snapshot().jobs}
+    supervisor = node.process.pid
+    before = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+    # Each new descriptor gets the lowest free number, which is beyond the limit.
+    used = {int(path.name) for path in Path(f"/proc/{supervisor}/fd").iterdir()}
+    lowest_free = min(set(range(max(used) + 2)) - used)
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+    assert "b cannot be started now" in node.client.start("b")
+    node.client.restart("a")
+    for name in ("a", "b"):
+        job = node.wait_job(name, lambda job: job.state == "backoff")
+        assert "Too many open files" in job.exit_reason
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, before)
+    for name in ("a", "b"):
+        node.wait_job(name, lambda job: job.state == "running")
+    assert node.job("c").pid == pids["c"]
+    assert node.job("a").pid != pids["a"]
+    assert "forkserver" not in node.log()
+    assert node.stop() == 0
 
 
 def test_killed_broker_is_replaced_and_statistics_go_on(node: Node) -> None:

@@ -108,13 +108,13 @@ class Fleet:
 
     def restart_all(self, names: list[str]) -> str:
         """Restart several jobs, or none when one of them cannot be restarted."""
-        jobs = [self._commanded(name) for name in names]
+        jobs = [self._commanded(name) for name in dict.fromkeys(names)]
         for job in jobs:
             if job.state is JobState.STOPPING:
                 raise ControlError(f"{job.id} is stopping: nothing was restarted")
         for job in jobs:
             self.restart(job.id)
-        return f"restarting {', '.join(names)}"
+        return f"restarting {', '.join(job.id for job in jobs)}"
 
     def add(self, job: Job) -> None:
         """Start one more job; those that run already hear of its ring."""

@@ -206,7 +206,7 @@ class ProcessHost:
     def exit_now(self, ending: JobEnding, code: int) -> None:
         """End the process at once, from any thread; the supervisor hears why."""
         ending.report = self.report(DAQJobResourceStats())
-        self._lifeline.send(ending)
+        self._lifeline.send_ending(ending)
         os._exit(code)
 
     def close(self) -> None:

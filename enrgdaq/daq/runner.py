@@ -50,7 +50,7 @@ def run_job(lifeline_descriptor: int, spec: JobSpec) -> int:
     if host is not None:
         host.close()
         ending.report = host.report(DAQJobResourceStats())
-    lifeline.send(ending)
+    lifeline.send_ending(ending)
     lifeline.close()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -3,6 +3,7 @@
 Both go over the *lifeline*: a socket pair that ends when either side does.
 """
 
+import contextlib
 import socket
 from typing import Any
 
@@ -139,6 +140,21 @@ class Lifeline:
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             return False
         return True
+
+    def send_ending(self, ending: JobEnding) -> bool:
+        """Send the last message of a job, with as much of what it knows as has room.
+
+        A job that has published on thousands of topics must end as it says all the same.
+        """
+        replace = msgspec.structs.replace
+        shorter = [ending]
+        if ending.report is not None:
+            shorter.append(replace(ending, report=replace(ending.report, topics_out={})))
+        shorter.append(replace(ending, report=None))
+        for one in shorter:
+            with contextlib.suppress(TransportError):
+                return self.send(one)
+        return self.send(replace(ending, report=None, traceback=""))
 
     def receive(self) -> LifelineMessage | None:
         """The next message. Raises ``BlockingIOError`` for none; ``None``: the end."""

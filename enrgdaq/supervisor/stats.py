@@ -89,6 +89,9 @@ class JobStats:
         if previous is not None and report.instance_id > previous.instance_id:
             self._add_to_base(previous)
             previous = None
+        if previous is not None and not report.topics_out:
+            # The last report leaves them out where they are too many; they never get fewer.
+            report.topics_out = previous.topics_out
         now = self._clock()
         seconds = now - self._reported_at
         if previous is not None and seconds > 0:

@@ -42,6 +42,17 @@ def test_last_report_may_come_after_the_end() -> None:
     assert stats.total("messages_out") == 8
 
 
+def test_last_report_may_leave_the_topics_out() -> None:
+    stats = JobStats(Clock())
+    stats.process_started()
+    stats.absorb(report(0, 5))
+    last = report(0, 7)
+    last.topics_out = {}
+    stats.absorb(last)
+    assert stats.total("messages_out") == 7
+    assert stats.topics()["store.X"].messages == 5
+
+
 def test_rates_are_per_second_and_end_with_the_process() -> None:
     clock = Clock()
     stats = JobStats(clock)

@@ -204,6 +204,23 @@ def test_stop_error_of_its_own_means_done(it: Node) -> None:
     assert it.stop() == 0
 
 
+def test_job_of_thousands_of_topics_ends_for_good(it: Node) -> None:
+    it.add_code(
+        "it",
+        job_code(
+            "from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError\n"
+            "for number in range(4000):\n"
+            "    self.publish(DAQJobMessage(topics=[f'many.{number:0>60}']))\n"
+            "raise DAQJobStopError('all is sent')"
+        ),
+    )
+    it.add("sink", 'daq_job_type = "enrgdaq.daq.base:DAQJob"\ntopics_to_subscribe = ["many."]')
+    it.start(wait_running=False)
+    job = it.wait_job("it", lambda job: job.state == "stopped")
+    assert (job.exit_reason, job.restarts, job.messages_out) == ("all is sent", 0, 4000)
+    assert it.stop() == 0
+
+
 def test_hung_process_is_killed_and_started_again(it: Node) -> None:
     it.configure(hung_after_seconds=1)
     it.add_code("it", job_code("self.sleep(3600)"))

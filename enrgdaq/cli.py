@@ -16,6 +16,7 @@ from enrgdaq.control.client import ControlClient
 from enrgdaq.errors import ConfigurationError, ControlError, EnrgdaqError, NotRunningError
 from enrgdaq.keys import KeyFolder
 from enrgdaq.keys import command as keys_command
+from enrgdaq.text import clean, clean_text
 from enrgdaq.trials import bench_command
 from enrgdaq.trials.chaos import command as chaos_command
 
@@ -43,26 +44,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
+        _complain(str(error))
         return EXIT_WRONG_CONFIGURATION
     except NotRunningError as error:
-        print(f"enrgdaq: {error}", file=sys.stderr)
+        _complain(f"enrgdaq: {error}")
         return EXIT_NOT_RUNNING
     except ControlError as error:
-        print(f"enrgdaq: {error}", file=sys.stderr)
+        _complain(f"enrgdaq: {error}")
         return EXIT_REFUSED
     except EnrgdaqError as error:
-        print(f"enrgdaq: {error}", file=sys.stderr)
+        _complain(f"enrgdaq: {error}")
         return 1
     except KeyboardInterrupt:
         return 130
     except PermissionError as error:
-        print(f"enrgdaq: {error.filename}: {error.strerror}", file=sys.stderr)
+        _complain(f"enrgdaq: {error.filename}: {error.strerror}")
         return 1
     except BrokenPipeError:
         # The reader of a pipe (head, less) had enough.
         sys.stderr.close()
         return 0
+
+
+def _complain(text: str) -> None:
+    print(clean_text(text), file=sys.stderr)
 
 
 def run_foreground(config_path: Path, *, quiet: bool = False) -> int:
@@ -172,9 +177,9 @@ def _check(options: argparse.Namespace) -> int:
     finally:
         spawner.close()
     for warning in folder.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        _complain(f"warning: {warning}")
     for mistake in sorted(folder.mistakes):
-        print(mistake, file=sys.stderr)
+        _complain(str(mistake))
     if folder.mistakes:
         return EXIT_WRONG_CONFIGURATION
     print(f"{options.daq_job_config_path}: {len(facts)} jobs, no mistakes")
@@ -223,20 +228,20 @@ def _plain(snapshot: msgspec.Struct) -> dict[str, object]:
 def _restart(options: argparse.Namespace) -> int:
     with _client(options) as client:
         before = _life(client, options.job)
-        print(client.restart(options.job))
+        print(clean_text(client.restart(options.job)))
         return _wait(client, options.job, lambda s, life: s == "running" and life > before)
 
 
 def _stop(options: argparse.Namespace) -> int:
     with _client(options) as client:
-        print(client.stop(options.job))
+        print(clean_text(client.stop(options.job)))
         return _wait(client, options.job, lambda state, life: state == "stopped")
 
 
 def _start(options: argparse.Namespace) -> int:
     with _client(options) as client:
         before = _life(client, options.job)
-        print(client.start(options.job))
+        print(clean_text(client.start(options.job)))
         # A job that is quickly done, such as a replay, may have stopped again already.
         return _wait(
             client,
@@ -248,7 +253,7 @@ def _start(options: argparse.Namespace) -> int:
 def _reload(options: argparse.Namespace) -> int:
     with _client(options) as client:
         before = _life(client, options.job)
-        print(client.reload(options.job))
+        print(clean_text(client.reload(options.job)))
         return _wait(client, options.job, lambda s, life: s == "running" and life > before)
 
 
@@ -264,7 +269,7 @@ def _add(options: argparse.Namespace) -> int:
             text = file.read_bytes().decode("utf-8-sig") if is_elsewhere else None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{file}: cannot be read: {error}") from error
-        print(client.add(file.name, text=text))
+        print(clean_text(client.add(file.name, text=text)))
         name = next(job.id for job in client.snapshot().jobs if job.id not in known)
         return _wait(client, name, lambda state, _: state in ("running", "stopped"))
 
@@ -288,7 +293,7 @@ def _wait(client: ControlClient, job: str, is_there: Callable[[str, int], bool])
         status = next(j for j in client.snapshot().jobs if j.id == job)
         if is_there(status.state, status.restarts):
             reason = f" ({status.exit_reason})" if status.state == "stopped" else ""
-            print(f"{job} is {status.state}{reason}")
+            print(clean(f"{job} is {status.state}{reason}"))
             return 0
         time.sleep(0.05)
     print(f"{job} is {status.state} after {_WAIT_SECONDS:g} s", file=sys.stderr)
@@ -299,7 +304,7 @@ def _shutdown(options: argparse.Namespace) -> int:
     from enrgdaq.supervisor.background import find_running
 
     with _client(options) as client:
-        print(client.shutdown())
+        print(clean_text(client.shutdown()))
         address = client.address
         if isinstance(address, Path):
             # Its lock is the last thing that a supervisor gives back.
@@ -337,7 +342,7 @@ def _logs(options: argparse.Namespace) -> int:
             if answer.missed:
                 print(f"... {answer.missed} lines are only in the log file ...")
             for line in answer.lines:
-                print(format_line(line), flush=True)
+                print(clean(format_line(line)), flush=True)
                 last = line.number
             if not options.follow:
                 return 0
@@ -363,7 +368,7 @@ def _job_types(options: argparse.Namespace) -> int:
     if options.name is None:
         for name in registry.names():
             summary = (load_class(registry.find(name)).__doc__ or "").strip().splitlines()
-            print(f"{name:<26} {summary[0] if summary else ''}")
+            print(clean(f"{name:<26} {summary[0] if summary else ''}"))
         return 0
     job_class = load_class(registry.find(options.name))
     print((job_type_template if options.toml else job_type_text)(options.name, job_class))

@@ -1,4 +1,7 @@
-"""Text for the terminal: status tables, explanations of job types, rings."""
+"""Text for the terminal: status tables, explanations of job types, rings.
+
+Nothing in it makes a terminal do anything but show it, whoever the words are from.
+"""
 
 import datetime as dt
 import enum
@@ -13,6 +16,7 @@ from enrgdaq.control.status import JobStatus, LinkStatus, NodeStatus, RemoteStat
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.config_check import describe_type, metas_of, struct_in
 from enrgdaq.errors import EnrgdaqError
+from enrgdaq.text import clean
 from enrgdaq.transport.ring import RingFile
 
 
@@ -66,7 +70,7 @@ def status_text(snapshot: Snapshot) -> str:
                 ],
             ),
         ]
-    return "\n".join(lines)
+    return "\n".join(map(clean, lines))
 
 
 def _remote_line(remote: RemoteStatus) -> str:
@@ -131,6 +135,7 @@ def _stream_cells(link: LinkStatus) -> list[str]:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns side by side, each as wide as its widest cell; numbers to the right."""
+    rows = [[clean(cell) for cell in row] for row in rows]
     columns = list(zip(header, *rows, strict=True))
     widths = [max(len(cell) for cell in column) for column in columns]
     is_number = [
@@ -181,7 +186,7 @@ def job_type_text(name: str, job_class: type[DAQJob]) -> str:
     """What a job type does and which keys its file may have."""
     lines = [name, "", *(line.rstrip() for line in _paragraph(job_class.__doc__)), "", "keys:"]
     lines += _explain(job_class.config_type, "")
-    return "\n".join(lines)
+    return "\n".join(map(clean, lines))
 
 
 def job_type_template(name: str, job_class: type[DAQJob]) -> str:
@@ -197,7 +202,7 @@ def job_type_template(name: str, job_class: type[DAQJob]) -> str:
             tables += _template_table(field.encode_name, struct, required=field.required)
             continue
         lines += ["", *_template_key(field, "")]
-    return "\n".join(lines + tables)
+    return "\n".join(map(clean, lines + tables))
 
 
 def _template_table(name: str, struct: Any, *, required: bool) -> list[str]:
@@ -294,7 +299,8 @@ def event_text(event: Event) -> str:
     moment = dt.datetime.fromtimestamp(event.time, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     by = f"by {event.user} on {event.terminal or 'no terminal'}" if event.user else ""
     by += f" at {event.address}" if event.address else ""
-    return "  ".join(part for part in (moment, event.what, event.job, event.text, by) if part)
+    parts = (moment, event.what, event.job, event.text, by)
+    return clean("  ".join(part for part in parts if part))
 
 
 def ring_text(path: Path) -> str:
@@ -302,7 +308,8 @@ def ring_text(path: Path) -> str:
     try:
         ring = RingFile.open(path)
     except EnrgdaqError as error:
-        return str(error)
+        return clean(str(error))
     owed = ", ".join(f"{c.name} {size(c.lag_bytes)}" for c in ring.consumers() if c.is_owed)
     ring.close()
-    return f"{path}: {ring.identity.producer}, {size(ring.capacity)}; owed: {owed or 'nothing'}"
+    whose = f"{ring.identity.producer}, {size(ring.capacity)}"
+    return clean(f"{path}: {whose}; owed: {owed or 'nothing'}")

@@ -34,6 +34,10 @@ def test_table_puts_numbers_to_the_right() -> None:
     assert lines == ["JOB      N", "a        5", "long  1000"]
 
 
+def test_cells_make_a_terminal_do_nothing() -> None:
+    assert table(["JOB"], [["\x1b[31mred\x07"], ["a"]]) == ["JOB", "red", "a"]
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_shipped_type_explains_itself(name: str) -> None:
     job_class = load_class(ClassRef(name=name, module=BUILT_IN[name]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import enrgdaq
 from enrgdaq.control.attaching import add_attach_option, add_key_options, remote_address
 from enrgdaq.errors import ConfigurationError, EnrgdaqError, NotRunningError
+from enrgdaq.text import clean_text
 
 if TYPE_CHECKING:
     from enrgdaq.control.address import RemoteAddress
@@ -207,7 +208,7 @@ def _refresh(text: str) -> float:
 
 
 def _complain(text: str) -> None:
-    print(f"enrgdaq-console: {text}", file=sys.stderr)
+    print(clean_text(f"enrgdaq-console: {text}"), file=sys.stderr)
 
 
 if __name__ == "__main__":

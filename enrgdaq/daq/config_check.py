@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from enrgdaq.daq.secrets import looks_secret
+from enrgdaq.text import clean_text
 
 T = TypeVar("T")
 
@@ -25,7 +26,8 @@ class Mistake(msgspec.Struct, frozen=True, kw_only=True, order=True):
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.key}: {self.text}" if self.key else f"{self.file}: {self.text}"
+        where = f"{self.file}: {self.key}" if self.key else self.file
+        return clean_text(f"{where}: {self.text}")
 
 
 def read_config(

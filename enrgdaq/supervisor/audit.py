@@ -11,7 +11,7 @@ import msgspec
 
 from enrgdaq.control.protocol import Caller, Event
 from enrgdaq.supervisor.rotated import RotatedFile
-from enrgdaq.supervisor.text import clean
+from enrgdaq.text import clean
 
 AUDIT_VERSION: Final = 1
 _KEPT: Final = 5_000
@@ -35,7 +35,7 @@ class AuditTrail:
             number=self._next,
             time=self._clock(),
             what=what,
-            job=job,
+            job=clean(job),
             text=clean(text),
             user=clean(caller.user) if caller else "",
             terminal=clean(caller.terminal) if caller else "",

@@ -20,6 +20,7 @@ from enrgdaq.daq.spec import (
 from enrgdaq.errors import TransportError
 from enrgdaq.supervisor.loop import Loop
 from enrgdaq.supervisor.spawner import Pipes, Spawner
+from enrgdaq.text import clean_text
 
 _READ_BYTES: Final = 65_536
 _LONGEST_PARTIAL_LINE: Final = 65_536
@@ -167,7 +168,7 @@ def describe_exit(child: Child, status: int) -> str:
     if child.kill_reason:
         return child.kill_reason
     if child.ending is not None and child.ending.reason:
-        return child.ending.reason
+        return clean_text(child.ending.reason)
     if status < 0:
         try:
             name = signal.Signals(-status).name

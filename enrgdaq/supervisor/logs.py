@@ -13,7 +13,7 @@ from typing import Final
 
 from enrgdaq.control.protocol import LogLine
 from enrgdaq.supervisor.rotated import RotatedFile
-from enrgdaq.supervisor.text import clean_lines
+from enrgdaq.text import clean, clean_lines
 
 _KEPT_LINES: Final = 20_000
 _FILE_BYTES: Final = 20_000_000
@@ -45,6 +45,7 @@ class LogBook:
         """
         if not 0 <= moment < _LATEST:
             moment = time.time()
+        level = clean(level)
         for line in clean_lines(text):
             entry = LogLine(number=self._next, time=moment, level=level, job=job, text=line)
             self._next += 1

@@ -29,6 +29,7 @@ from enrgdaq.supervisor.rings import Backlog, NodeRings
 from enrgdaq.supervisor.states import JobState
 from enrgdaq.supervisor.stats import TopicRates
 from enrgdaq.supervisor.stats_files import job_row, node_row
+from enrgdaq.text import clean
 
 _NO_REPORT: Final = DAQJobMessageStatsReport(unique_id="", instance_id=0)
 
@@ -192,7 +193,7 @@ class Reporter:
             job=self.job(job, self._rings.backlog()),
             config_file=str(job.file.path.absolute()),
             config_text=masked_text(job.file.text),
-            topics_in=job.facts.topics_in,
+            topics_in=[clean(topic) for topic in job.facts.topics_in],
             exits=list(job.exit_records),
             last_errors=self._book.errors_of(job.id, 20),
             environment=self._environment_of(job),

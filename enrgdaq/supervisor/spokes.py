@@ -18,7 +18,7 @@ from enrgdaq.errors import ControlError
 from enrgdaq.keys import Door
 from enrgdaq.supervisor.config import is_usable_id
 from enrgdaq.supervisor.logs import LogBook
-from enrgdaq.supervisor.text import clean, clean_text
+from enrgdaq.text import clean, clean_text
 
 AWAY_SECONDS: Final = 5.0
 SEPARATOR: Final = "/"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from enrgdaq.daq.models import DAQJobMessageStatsReport, TopicCount
+from enrgdaq.text import clean
 
 _STALE_REPORT_SECONDS = 3.0
 _COUNTERS = (
@@ -83,6 +84,7 @@ class JobStats:
 
     def absorb(self, report: DAQJobMessageStatsReport) -> None:
         """Take a report of the job's process; the last one may come after its end."""
+        _make_safe(report)
         previous = self._report
         if previous is not None and report.instance_id < previous.instance_id:
             return  # late, from a process long gone
@@ -174,3 +176,18 @@ class JobStats:
                 bytes=(count.bytes - earlier.bytes) / seconds,
                 rows=(count.rows - earlier.rows) / seconds,
             )
+
+
+def _make_safe(report: DAQJobMessageStatsReport) -> None:
+    """Take out of a job's words what a terminal would obey."""
+    report.condition = clean(report.condition)
+    topics: dict[str, TopicCount] = {}
+    for topic, count in report.topics_out.items():
+        total = topics.setdefault(clean(topic), TopicCount())
+        total.messages += count.messages
+        total.bytes += count.bytes
+        total.rows += count.rows
+    report.topics_out = topics
+    for link in report.links:
+        link.peer = clean(link.peer)
+        link.stream, link.leader = clean(link.stream), clean(link.leader)

@@ -10,7 +10,7 @@ from enrgdaq.control import protocol
 from enrgdaq.control.status import SupervisorStatus
 from enrgdaq.errors import ControlError
 from enrgdaq.models import SupervisorInfo
-from enrgdaq.supervisor.text import clean_text
+from enrgdaq.text import clean_text
 
 
 def news(text: str) -> nodes.News:

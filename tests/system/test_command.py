@@ -59,6 +59,41 @@ def test_status_as_json_has_all_that_scripts_need(node: Node) -> None:
     node.stop()
 
 
+def test_nothing_that_a_job_says_reaches_the_terminal_raw(it: Node) -> None:
+    it.add_code(
+        "it",
+        job_code(
+            "import logging\n"
+            "from enrgdaq.daq.models import DAQJobMessage\n"
+            "logging.addLevelName(35, '\x1b[35mODD')\n"
+            "self.log.log(35, 'of an odd level')\n"
+            "self.set_condition('\x1b[31mred')\n"
+            "self.publish(DAQJobMessage(topics=['x\x1b[5mBLINK\x07']))\n"
+            "if self.instance_id == 0:\n"
+            "    self.sleep(1.5)\n"
+            "    raise ValueError('\x1b[32mgreen')\n"
+            "self.sleep(3600)"
+        ),
+    )
+    it.add("sink", 'daq_job_type = "enrgdaq.daq.base:DAQJob"\ntopics_to_subscribe = [""]')
+    it.start()
+    job = it.wait_job("it", lambda job: job.restarts == 1 and bool(job.condition))
+    assert (job.condition, job.exit_reason) == ("red", "ValueError: green")
+    assert "xBLINK" in [topic.topic for topic in it.snapshot().topics]
+    assert it.run("restart", "no\x1b[31mbody").returncode == 4
+    it.add("odd", 'daq_job_type = "DAQJobIt"\n"\\u001b[31mkey" = 1\n')
+    it.add("file\x1b[31m", "x = ")
+    said = [
+        it.run(*words.split())
+        for words in ("status", "events", "logs", "check", "reload it", "restart x\x1b[31my")
+    ]
+    texts = "".join(done.stdout + done.stderr for done in said)
+    for shown in ("it: red", "xBLINK", "ODD", "key: unknown key", "file.toml: is not TOML"):
+        assert shown in texts
+    assert all(c == "\n" or c.isprintable() for c in texts), texts
+    assert it.stop() == 0
+
+
 def test_stop_of_a_supervisor_that_answers_no_more(it: Node) -> None:
     it.add_code("it", job_code("self.sleep(3600)"))
     it.start()

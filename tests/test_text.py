@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrgdaq.supervisor.text import LONGEST_LINE, clean, clean_lines
+from enrgdaq.text import LONGEST_LINE, clean, clean_lines
 
 
 @pytest.mark.parametrize(

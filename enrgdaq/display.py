@@ -12,7 +12,14 @@ from typing import Any
 import msgspec
 
 from enrgdaq.control.protocol import Event
-from enrgdaq.control.status import JobStatus, LinkStatus, NodeStatus, RemoteStatus, Snapshot
+from enrgdaq.control.status import (
+    JobStatus,
+    LinkStatus,
+    NodeStatus,
+    RemoteStatus,
+    RingStatus,
+    Snapshot,
+)
 from enrgdaq.daq.base import DAQJob
 from enrgdaq.daq.config_check import describe_type, metas_of, struct_in
 from enrgdaq.errors import EnrgdaqError
@@ -70,7 +77,28 @@ def status_text(snapshot: Snapshot) -> str:
                 ],
             ),
         ]
-    return "\n".join(map(clean, lines))
+    rings = ring_lines(snapshot.rings)
+    return "\n".join(map(clean, [*lines, *([""] if rings else []), *rings]))
+
+
+def ring_lines(rings: Sequence[RingStatus]) -> list[str]:
+    """A table of the rings that were written: how full, and for whom most of it is kept."""
+    rows = []
+    for ring in rings:
+        if not ring.head:
+            continue
+        behind = max(ring.consumers, key=lambda one: one.lag_bytes, default=None)
+        lag = behind.lag_bytes if behind else 0
+        rows.append(
+            [
+                f"{ring.producer}, earlier run" if ring.is_old else ring.producer,
+                size(ring.capacity),
+                f"{100 * lag / ring.capacity:.0f} %",
+                behind.name if behind and lag else "-",
+                size(lag),
+            ]
+        )
+    return table(["RING", "SIZE", "FULL", "FURTHEST BEHIND", "BY"], rows) if rows else []
 
 
 def _remote_line(remote: RemoteStatus) -> str:

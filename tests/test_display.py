@@ -4,9 +4,18 @@ import tomllib
 
 import pytest
 
+from enrgdaq.control.status import RingConsumerStatus, RingStatus
 from enrgdaq.daq.registry import BUILT_IN, load_class
 from enrgdaq.daq.spec import ClassRef
-from enrgdaq.display import duration, job_type_template, job_type_text, number, size, table
+from enrgdaq.display import (
+    duration,
+    job_type_template,
+    job_type_text,
+    number,
+    ring_lines,
+    size,
+    table,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +41,35 @@ def test_numbers_and_sizes() -> None:
 def test_table_puts_numbers_to_the_right() -> None:
     lines = table(["JOB", "N"], [["a", "5"], ["long", "1000"]])
     assert lines == ["JOB      N", "a        5", "long  1000"]
+
+
+def test_rings_say_how_full_they_are_and_for_whom() -> None:
+    def ring(producer: str, head: int, is_old: bool = False, **lags: int) -> RingStatus:
+        return RingStatus(
+            producer=producer,
+            uuid=producer,
+            capacity=8_000_000,
+            head=head,
+            is_old=is_old,
+            consumers=[
+                RingConsumerStatus(name=name, cursor=head - lag, lag_bytes=lag, skipped=0)
+                for name, lag in lags.items()
+            ],
+        )
+
+    rings = [
+        ring("adc", 9_000_000, csv=2_000_000, root=20_000),
+        ring("hv", 5_000, csv=0),
+        ring("idle", 0, csv=0),
+        ring("adc", 900_000, is_old=True, root=800_000),
+    ]
+    assert ring_lines(rings) == [
+        "RING                SIZE  FULL  FURTHEST BEHIND        BY",
+        "adc               8.0 MB  25 %  csv                2.0 MB",
+        "hv                8.0 MB   0 %  -                     0 B",
+        "adc, earlier run  8.0 MB  10 %  root             800.0 kB",
+    ]
+    assert ring_lines(rings[2:3]) == []
 
 
 def test_cells_make_a_terminal_do_nothing() -> None:

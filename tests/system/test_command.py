@@ -1,5 +1,6 @@
 """The ``enrgdaq`` command and a supervisor that runs."""
 
+import re
 import signal
 
 import pytest
@@ -30,7 +31,9 @@ def test_commands(node: Node) -> None:
     assert done.returncode == 4
     assert "no job is called 'nobody'; there are" in done.stderr
     assert node.run("logs", "--lines", "5").stdout.count("\n") == 5
-    assert "store.DAQJobStoreCSV" in node.run("status").stdout
+    status = node.run("status").stdout
+    assert "store.DAQJobStoreCSV" in status
+    assert re.search(r"^RING +SIZE +FULL +FURTHEST BEHIND +BY\ntest +\d", status, re.MULTILINE)
     assert node.run("shutdown").stdout.endswith("stopped\n")
     assert not (node.runtime / "enrgdaq" / node.id / "control").exists()
     assert not shm(node).exists()

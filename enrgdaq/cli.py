@@ -1,11 +1,12 @@
 """The ``enrgdaq`` command. Never loads Textual."""
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,11 +21,15 @@ from enrgdaq.text import clean, clean_text
 from enrgdaq.trials import bench_command
 from enrgdaq.trials.chaos import command as chaos_command
 
+if TYPE_CHECKING:
+    from enrgdaq.supervisor.places import Places
+
 EXIT_WRONG_CONFIGURATION: Final = 2
 EXIT_NOT_RUNNING: Final = 3
 EXIT_REFUSED: Final = 4
 
 _WAIT_SECONDS: Final = 20.0
+_LINES_HELP: Final = "how many (default: 50, at most 5000)"
 _FILES_HELP: Final = """\
 files, all below the current directory unless supervisor.toml says otherwise (out_dir):
   out/stats.csv, out/stats_remote.csv   statistics, refreshed every second
@@ -127,12 +132,12 @@ def _parser() -> argparse.ArgumentParser:
     more = ask("add", _add, "start a job from one more file, checked first")
     more.add_argument("file", type=Path, help="in the folder of configs, or copied there")
     events = ask("events", _events, "print who did what when: commands, crashes, alarms")
-    events.add_argument("--lines", "-n", type=int, default=50, help="how many (default: 50)")
+    events.add_argument("--lines", "-n", type=_count, default=50, help=_LINES_HELP)
     ask("shutdown", _shutdown, "stop acquisition in order and end the supervisor")
     logs = ask("logs", _logs, "print the newest log lines")
     logs.add_argument("job", nargs="?", help="only this job's lines")
     logs.add_argument("--follow", "-f", action="store_true", help="and those that come")
-    logs.add_argument("--lines", "-n", type=int, default=50, help="how many (default: 50)")
+    logs.add_argument("--lines", "-n", type=_count, default=50, help=_LINES_HELP)
     metrics = ask("metrics", _metrics, "serve figures for Prometheus, until Ctrl-C")
     metrics.add_argument("--host", default="127.0.0.1", help="to listen on (default: 127.0.0.1)")
     metrics.add_argument("--port", type=int, default=9638, help="(default: 9638)")
@@ -159,6 +164,12 @@ def _parser() -> argparse.ArgumentParser:
     rings.add_argument("action", choices=["list", "discard"])
     rings.add_argument("file", nargs="?", type=Path, help="for discard: the file to remove")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines: give 1 or more")
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -277,10 +288,33 @@ def _add(options: argparse.Namespace) -> int:
 def _events(options: argparse.Namespace) -> int:
     from enrgdaq.display import event_text
 
-    with _client(options) as client:
-        for event in client.events(limit=max(1, min(options.lines, 5000))).events:
+    limit = min(options.lines, 5000)
+    try:
+        client = _client(options)
+    except NotRunningError as error:
+        from enrgdaq.supervisor.audit import read_events
+
+        file = _last_run(options).audit_file
+        for event in read_events(file)[-limit:]:
+            print(event_text(event))
+        raise _with_last(error, "events", file) from error
+    with client:
+        for event in client.events(limit=limit).events:
             print(event_text(event))
     return 0
+
+
+def _last_run(options: argparse.Namespace) -> "Places":
+    from enrgdaq.supervisor.config import supervisor_of
+    from enrgdaq.supervisor.places import known_places
+
+    return known_places(supervisor_of(options.daq_job_config_path))
+
+
+def _with_last(error: NotRunningError, what: str, file: Path) -> NotRunningError:
+    """The error with the file that the last run left; what is in it was shown before."""
+    sys.stdout.flush()
+    return NotRunningError(f"{error}; its last {what}: {file}") if file.exists() else error
 
 
 def _life(client: ControlClient, job: str) -> int:
@@ -333,10 +367,19 @@ def _shutdown(options: argparse.Namespace) -> int:
 
 
 def _logs(options: argparse.Namespace) -> int:
-    from enrgdaq.supervisor.logs import format_line
+    from enrgdaq.supervisor.logs import format_line, last_lines
 
-    with _client(options) as client:
-        answer = client.logs(limit=max(1, min(options.lines, 5000)), job=options.job)
+    limit = min(options.lines, 5000)
+    try:
+        client = _client(options)
+    except NotRunningError as error:
+        file = _last_run(options).log_file
+        with contextlib.suppress(FileNotFoundError):
+            for text in last_lines(file, limit, options.job):
+                print(clean(text))
+        raise _with_last(error, "log", file) from error
+    with client:
+        answer = client.logs(limit=limit, job=options.job)
         last = 0
         while True:
             if answer.missed:

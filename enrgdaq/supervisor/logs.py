@@ -18,6 +18,7 @@ from enrgdaq.text import clean, clean_lines
 _KEPT_LINES: Final = 20_000
 _FILE_BYTES: Final = 20_000_000
 _FILES: Final = 5
+_TAIL_BYTES: Final = 2_000_000
 _ECHO_LINES: Final = 2_000
 _LATEST: Final = 253_402_300_799.0  # the last second of the year 9999: no date is later
 _GRADES: Final = logging.getLevelNamesMapping()
@@ -155,3 +156,22 @@ def format_line(line: LogLine) -> str:
     moment = dt.datetime.fromtimestamp(line.time, dt.UTC)
     stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
     return f"{stamp} {line.level:<7} {line.job or 'supervisor'}: {line.text}"
+
+
+def last_lines(file: Path, limit: int, job: str | None = None) -> list[str]:
+    """The newest lines of a log file, as far as they are in its last 2 MB.
+
+    Raises ``OSError`` when it cannot be read.
+    """
+    with file.open("rb") as log:
+        start = max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES)
+        log.seek(start)
+        lines = log.read().decode(errors="replace").splitlines()
+    # What a start in the middle cuts off is no line.
+    found = lines[1:] if start else lines
+    return [line for line in found if job is None or _is_of(line, job)][-limit:]
+
+
+def _is_of(line: str, job: str) -> bool:
+    _, _, text = line.partition(" ")
+    return text.partition(" ")[2].lstrip().startswith(f"{job}: ")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from enrgdaq.supervisor.logs import LogBook
+from enrgdaq.supervisor.logs import LogBook, last_lines
 
 
 @pytest.fixture
@@ -54,3 +54,18 @@ def test_a_moment_that_is_none_becomes_that_of_the_arrival(book: LogBook, odd: f
     (line,), _ = book.after(-1, 1)
     assert before <= line.time <= time.time()
     assert book.path.read_text().splitlines()[-1].endswith("INFO    a: odd")
+
+
+def test_last_lines_of_the_file_by_job(book: LogBook) -> None:
+    def texts(limit: int, job: str | None = None) -> list[str]:
+        return [line.rpartition(": ")[2] for line in last_lines(book.path, limit, job)]
+
+    assert texts(2) == ["4", "5"]
+    assert texts(2, "a") == ["2", "4"]
+    assert texts(9, "") == []
+    for _ in range(700):
+        book.add("b", "INFO", "x" * 4000, 0.0)
+    # Of a longer file only the end is read, and no half of a line is shown.
+    assert texts(9, "a") == []
+    assert 400 < len(texts(1000)) < 600
+    assert set(texts(1000)) == {"x" * 4000}

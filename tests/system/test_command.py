@@ -20,6 +20,10 @@ def test_commands(node: Node) -> None:
     node.add("test", sender())
     node.add("csv", STORE)
     assert node.run("status").returncode == 3
+    never = node.run("logs")
+    assert (never.returncode, never.stdout) == (3, "")
+    assert "no supervisor of configs is running" in never.stderr
+    assert "last" not in never.stderr
     node.start()
     assert node.run("restart", "test").returncode == 0
     job = node.wait_job("test", lambda job: job.state == "running")
@@ -40,6 +44,17 @@ def test_commands(node: Node) -> None:
     assert node.wait_ended() == 0
     events = (node.out / "logs" / f"{node.id}.audit.jsonl").read_text().splitlines()
     assert any('"what":"restart"' in line and '"user":' in line for line in events)
+    for words, what, file in (
+        ("logs -n 3", "log", f"{node.id}.log"),
+        ("events -n 2", "events", f"{node.id}.audit.jsonl"),
+    ):
+        said = node.run(*words.split())
+        assert said.returncode == 3
+        assert said.stderr.endswith(f"; its last {what}: {node.out / 'logs' / file}\n")
+        assert said.stdout.count("\n") == int(words[-1])
+        assert re.search(r"supervisor:? +stopped", said.stdout)
+    for lines in ("0", "-3", "many"):
+        assert "give 1 or more" in node.run("logs", f"-n{lines}").stderr
 
 
 def test_status_as_json_has_all_that_scripts_need(node: Node) -> None:

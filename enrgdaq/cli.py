@@ -177,6 +177,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from enrgdaq.display import counted
     from enrgdaq.supervisor.check import check_jobs
     from enrgdaq.supervisor.config import read_folder
     from enrgdaq.supervisor.spawner import Spawner
@@ -193,7 +194,7 @@ def _check(options: argparse.Namespace) -> int:
         _complain(str(mistake))
     if folder.mistakes:
         return EXIT_WRONG_CONFIGURATION
-    print(f"{options.daq_job_config_path}: {len(facts)} jobs, no mistakes")
+    print(f"{options.daq_job_config_path}: {counted(len(facts), 'job')}, no mistakes")
     return 0
 
 
@@ -443,7 +444,7 @@ def _keys(options: argparse.Namespace) -> int:
 
 
 def _rings(options: argparse.Namespace) -> int:
-    from enrgdaq.display import ring_text
+    from enrgdaq.display import counted, ring_text
     from enrgdaq.supervisor.background import find_running
     from enrgdaq.supervisor.config import supervisor_of
     from enrgdaq.supervisor.places import known_places
@@ -455,7 +456,7 @@ def _rings(options: argparse.Namespace) -> int:
     if options.action == "list":
         for path in files:
             print(ring_text(path))
-        print(f"{len(files)} ring files")
+        print(counted(len(files), "ring file"))
         return 0
     if options.file is None:
         raise ConfigurationError("name the file to discard; 'enrgdaq rings list' shows them")

@@ -196,6 +196,11 @@ def size(count: float) -> str:
     raise AssertionError("unreachable")
 
 
+def counted(count: int, what: str) -> str:
+    """``1 job``, ``2 jobs``"""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def duration(seconds: float) -> str:
     """``0 s``, ``2.5 s``, ``3 min``, ``2 h 05 min``, ``4 d 03 h``"""
     if seconds < 60:

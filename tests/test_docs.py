@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from enrgdaq.cli import _parser
 from tui.commands import help_lines
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,20 @@ def test_the_keys_in_the_guide_are_those_of_the_console() -> None:
     found = re.search(r"<!-- keys -->\n(.*?)\n<!-- end of keys -->", CONSOLE.read_text(), re.DOTALL)
     assert found is not None
     assert found[1].strip() == keys_table()
+
+
+def test_commands_that_take_no_folder_of_configs_are_named() -> None:
+    text = (ROOT / "README.md").read_text()
+    found = re.search(r"and all but ([^.]*) take\s+`--daq-job-config-path", text)
+    assert found is not None
+    commands = next(a for a in _parser()._actions if isinstance(a.choices, dict)).choices
+    without = {
+        name
+        for name, command in dict(commands or {}).items()
+        # What comes after `keys` takes it.
+        if name != "keys" and "--daq-job-config-path" not in command.format_help()
+    }
+    assert set(re.findall(r"`(\w+)`", found[1])) == without
 
 
 @pytest.mark.skipif(SYSTEMD is None, reason="systemd is not installed")

@@ -104,7 +104,7 @@ class Fleet:
             return self._start_now(job)
         job.start_again = True
         self._tell_to_stop(job, "restarted by an operator", drain=False)
-        return f"restarting {name} (process {job.pid})"
+        return f"restarting {name}" + (f" (process {job.pid})" if job.pid else "")
 
     def restart_all(self, names: list[str]) -> str:
         """Restart several jobs, or none when one of them cannot be restarted."""

@@ -3,6 +3,7 @@
 import time
 
 from enrgdaq.control.status import JobStatus, LinkStatus, NodeStatus
+from enrgdaq.display import counted
 from enrgdaq.supervisor.states import JobState
 
 
@@ -18,9 +19,9 @@ def job_problems(job: JobStatus) -> dict[str, str]:
     if job.condition:
         found["condition"] = f"{job.id}: {job.condition}"
     if job.lost:
-        found["lost"] = f"{job.id} lost {job.lost} messages"
+        found["lost"] = f"{job.id} lost {counted(job.lost, 'message')}"
     if job.unrouted:
-        found["unrouted"] = f"{job.id}: {job.unrouted} messages that no store takes"
+        found["unrouted"] = f"{job.id}: {counted(job.unrouted, 'message')} that no store takes"
     return found
 
 

@@ -18,6 +18,7 @@ from enrgdaq.control.status import RingConsumerStatus, RingStatus
 from enrgdaq.daq.origins import origins_path
 from enrgdaq.daq.places import bell_path, lock_path, routes_path
 from enrgdaq.daq.spec import SourceRing
+from enrgdaq.display import size
 from enrgdaq.errors import ConfigurationError, RingFormatError, TransportError
 from enrgdaq.supervisor.check import JobFacts
 from enrgdaq.supervisor.places import Places
@@ -253,16 +254,16 @@ class NodeRings:
     def _say_owed(self, ring: NodeRing, name: str, lag: int, is_known: bool) -> None:
         if is_known:
             _LOG.warning(
-                "%s is owed %.1f MB of %s from an earlier run; it goes on there",
+                "%s is owed %s of %s from an earlier run; it goes on there",
                 name,
-                lag / 1e6,
+                size(lag),
                 ring.producer,
             )
         else:
             _LOG.warning(
-                "%.1f MB of %s in %s are owed to %s, which is no longer configured; they are"
+                "%s of %s in %s are owed to %s, which is no longer configured; they are"
                 " kept: configure it again, or discard the ring",
-                lag / 1e6,
+                size(lag),
                 ring.producer,
                 ring.file.path,
                 name,

@@ -22,6 +22,7 @@ from enrgdaq.daq.stats_tables import (
     DAQJobMessageCombinedStats,
 )
 from enrgdaq.daq.topics import Topic
+from enrgdaq.display import counted
 from enrgdaq.errors import CodecError, ConfigurationError, TransportError
 from enrgdaq.supervisor.alarms import Alarms
 from enrgdaq.supervisor.audit import AuditTrail
@@ -190,9 +191,9 @@ class Supervisor:
         self._network.open(self._commands.answer, self._book, self._publish)
         self._audit.note("supervisor started", text=str(self._config_path.resolve()))
         _LOG.info(
-            "supervisor %s starts %d jobs of %s; files go to %s, log to %s",
+            "supervisor %s starts %s of %s; files go to %s, log to %s",
             self._places.supervisor_id,
-            len(jobs),
+            counted(len(jobs), "job"),
             self._config_path,
             self._places.out,
             self._places.log_file,
@@ -247,11 +248,11 @@ class Supervisor:
         self._write_stats()
         for name, job in self._fleet.jobs.items():
             _LOG.info(
-                "%s: %d messages in, %d out, %d restarts",
+                "%s: %d messages in, %d out, %s",
                 name,
                 job.stats.total("messages_in"),
                 job.stats.total("messages_out"),
-                job.restarts,
+                counted(job.restarts, "restart"),
             )
         self._audit.note("supervisor stopped", text=self._stop_reason)
         _LOG.info("stopped")

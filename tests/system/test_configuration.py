@@ -24,7 +24,7 @@ def check(node: Node) -> tuple[int, str]:
 def test_good_configuration(node: Node) -> None:
     node.add("csv", STORE)
     code, said = check(node)
-    assert (code, said) == (0, "configs: 1 jobs, no mistakes\n")
+    assert (code, said) == (0, "configs: 1 job, no mistakes\n")
 
 
 def test_every_mistake_of_every_file_at_once(node: Node) -> None:

@@ -74,7 +74,7 @@ class DAQJobFragile(DAQJobReceiver):
     assert [int(line.split()[0]) for line in lines(node)] == [0, 1, 2, 3, 4, 6, 7, 8, 9]
     (aside,) = node.folder.rglob("set-aside/*.record")
     assert aside.read_bytes().startswith(b"ENRGASIDE1\n")
-    assert any("receiver lost 1 messages" in p for p in node.snapshot().supervisor.problems)
+    assert any("receiver lost 1 message" in p for p in node.snapshot().supervisor.problems)
     assert node.stop() == 0, node.log()
 
 

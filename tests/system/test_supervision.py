@@ -1,6 +1,7 @@
 """Processes live, die and come back; nothing is left behind."""
 
 import os
+import re
 import resource
 import signal
 import time
@@ -269,17 +270,33 @@ def test_what_a_job_has_started_ends_with_it(it: Node) -> None:
     assert it.stop() == 0
 
 
+def forkserver_of(node: Node) -> psutil.Process:
+    assert node.process is not None
+    return next(
+        p
+        for p in psutil.Process(node.process.pid).children()
+        if "enrgdaq.supervisor.forkserver" in " ".join(p.cmdline())
+    )
+
+
+def test_job_that_has_no_process_yet_is_restarted(it: Node) -> None:
+    it.add_code("it", job_code("self.sleep(3600)"))
+    it.start()
+    it.client.stop("it")
+    it.wait_job("it", lambda job: job.state == "stopped")
+    forkserver = forkserver_of(it)
+    forkserver.suspend()
+    assert it.client.start("it") == "starting it"
+    assert it.client.restart("it") == "restarting it"
+    forkserver.resume()
+    it.wait_job("it", lambda job: job.restarts == 2 and job.state == "running")
+    assert it.stop() == 0
+
+
 def test_killed_forkserver_is_replaced(it: Node) -> None:
     it.add_code("it", job_code("self.sleep(3600)"))
     it.start()
-    forkserver = next(
-        p
-        for p in it.family()
-        if "enrgdaq.supervisor.forkserver" in " ".join(p.cmdline())
-        and p.parent() is not None
-        and p.parent().pid == it.process.pid
-    )
-    forkserver.kill()
+    forkserver_of(it).kill()
     it.wait_job("it", lambda job: job.restarts == 1 and job.state == "running")
     assert it.stop() == 0
 
@@ -431,7 +448,9 @@ def test_dead_stores_data_outlives_a_stop(node: Node) -> None:
     assert "holds data for csv; the next start goes on with it" in node.log()
     listed = node.run("rings", "list").stdout
     assert "owed: csv" in listed
+    assert listed.endswith("\n1 ring file\n")
     node.start()
+    assert re.search(r"csv is owed [1-9][\d.]* k?B of test from an earlier run", node.log())
     assert node.stop() == 0
     total = sum(
         int(line.rsplit(": ", 1)[1].split()[3])

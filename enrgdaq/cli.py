@@ -411,8 +411,12 @@ def _job_types(options: argparse.Namespace) -> int:
     registry = Registry(options.daq_job_config_path / "jobs")
     if options.name is None:
         for name in registry.names():
-            summary = (load_class(registry.find(name)).__doc__ or "").strip().splitlines()
-            print(clean(f"{name:<26} {summary[0] if summary else ''}"))
+            try:
+                about = (load_class(registry.find(name)).__doc__ or "").strip()
+            except Exception as error:  # noqa: BLE001 - user code may raise anything on import
+                about = f"cannot be used: {error}"
+            first, _, _ = about.partition("\n")
+            print(clean(f"{name:<26} {first}"))
         return 0
     job_class = load_class(registry.find(options.name))
     print((job_type_template if options.toml else job_type_text)(options.name, job_class))

@@ -10,6 +10,7 @@ import ast
 import importlib
 import importlib.metadata
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping
 from importlib.machinery import (
@@ -50,6 +51,11 @@ BUILT_IN: Final[dict[str, str]] = {
     "DAQJobTest": "enrgdaq.daq.jobs.test_job",
 }
 
+# What classes beside a job are made of: configurations, messages, and the like.
+_NO_JOB: Final = re.compile(
+    r"(Config\w*|Message\w*|Struct|Enum|Error|Exception|Protocol|TypedDict|NamedTuple|ABC|object)$"
+)
+
 
 class Registry:
     """The job types that a folder of configs can use."""
@@ -58,6 +64,7 @@ class Registry:
         self.problems: list[tuple[str, str]] = []
         """Files that cannot be parsed: path and reason."""
         self._found: dict[str, list[ClassRef]] = {}
+        self._bases: dict[str, list[str]] = {}
         for name, module in BUILT_IN.items():
             self._add(ClassRef(name=name, module=module))
         for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
@@ -67,8 +74,10 @@ class Registry:
                 self._scan(file)
 
     def names(self) -> list[str]:
-        """All job types, by name."""
-        return sorted(self._found)
+        """All job types, by name; classes of the jobs folder as far as they look like jobs."""
+        return sorted(
+            name for name in self._found if name not in self._bases or self._looks_like_job(name)
+        )
 
     def find(self, job_type: str) -> ClassRef:
         """Where the class of a job type is.
@@ -100,6 +109,15 @@ class Registry:
         for node in tree.body:
             if isinstance(node, ast.ClassDef):
                 self._add(ClassRef(name=node.name, module=file.stem, file=str(file.resolve())))
+                self._bases[node.name] = [_last_name(base) for base in node.bases]
+
+    def _looks_like_job(self, name: str, below: frozenset[str] = frozenset()) -> bool:
+        """Whether a class may be a job, as far as names tell; only an import knows."""
+        if name in below:
+            return False
+        if name not in self._bases:
+            return not _NO_JOB.search(name)
+        return any(self._looks_like_job(base, below | {name}) for base in self._bases[name])
 
 
 def load_class(ref: ClassRef) -> type[DAQJob]:
@@ -155,6 +173,10 @@ def _search_also(folder: str) -> None:
         (_FreshLoader, SOURCE_SUFFIXES),
         (SourcelessFileLoader, BYTECODE_SUFFIXES),
     )
+
+
+def _last_name(base: ast.expr) -> str:
+    return ast.unparse(base).partition("[")[0].rpartition(".")[2]
 
 
 def _unknown(job_type: str, names: list[str]) -> str:

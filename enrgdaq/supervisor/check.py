@@ -372,6 +372,8 @@ def check_together(folder: ConfigFolder, facts: dict[str, JobFacts]) -> None:
             )
     _check_files(folder, facts, files)
     taken = {topic for job in facts.values() for topic in job.topics_in}
+    # A store with a mistake of its own is there all the same: nothing is known but its type.
+    taken |= {Topic.store(job.job_class.name) for job in folder.jobs}
     for job in facts.values():
         for topic in job.stores_wanted:
             if not any(covers(one, topic) for one in taken):

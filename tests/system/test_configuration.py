@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from enrgdaq.daq.store.models import DAQJobStoreConfig
+from tests.system.jobs import sender
 from tests.system.node import Node
 
 STORE = 'daq_job_type = "DAQJobStoreCSV"\n'
@@ -45,6 +47,50 @@ def test_every_mistake_of_every_file_at_once(node: Node) -> None:
     assert "configs/value.toml: flush_interval_seconds" in said
     assert "configs/value.toml: out_dir" in said
     assert "configs/binary.toml: is not UTF-8 text" in said
+
+
+def test_only_jobs_are_named_as_job_types(node: Node) -> None:
+    node.add_code(
+        "digitizer",
+        "import enum\nimport msgspec\nfrom enrgdaq.daq import base\n"
+        "from enrgdaq.daq.models import DAQJobConfig, DAQJobMessage\n"
+        "class DigitizerConfig(DAQJobConfig):\n    pass\n"
+        "class FastDigitizerConf(DigitizerConfig):\n    pass\n"
+        "class Pulse(DAQJobMessage, kw_only=True):\n    pass\n"
+        "class Mode(enum.Enum):\n    A = 1\n"
+        "class Channel(msgspec.Struct):\n    pass\n"
+        "class Plain:\n    pass\n"
+        "class Digitizer(base.DAQJob):\n    config_type = DigitizerConfig\n"
+        "class FastDigitizer(Plain, Digitizer):\n    pass\n",
+    )
+    node.add_code(
+        "broken",
+        "from enrgdaq.daq.base import DAQJob\n1 / 0\nclass DAQJobBroken(DAQJob):\n    pass\n",
+    )
+    node.add("nothing", "x = 1")
+    code, said = check(node)
+    assert code == 2
+    (names,) = (line.partition("such as ")[2] for line in said.splitlines() if "such as" in line)
+    listed = node.run("job-types")
+    assert listed.returncode == 0, listed.stderr
+    assert re.search("DAQJobBroken +cannot be used: division by zero", listed.stdout)
+    for found in (names.split(", "), [line.split()[0] for line in listed.stdout.splitlines()]):
+        assert {"Digitizer", "FastDigitizer", "DAQJobStoreCSV"} <= set(found)
+        assert not {"DigitizerConfig", "FastDigitizerConf", "Pulse", "Mode", "Channel"} & set(found)
+        assert "Plain" not in found
+
+
+def test_a_store_with_a_mistake_is_not_missed_besides(node: Node) -> None:
+    node.add("test", sender())
+    node.add("one", STORE + 'daq_job_unique_id = "test"\n')
+    code, said = check(node)
+    assert code == 2
+    assert "'test' is also the name of the job in configs/one.toml" in said
+    assert "nobody stores" not in said
+    node.add("one", STORE + "flush_intervall_seconds = 2")
+    assert "nobody stores" not in check(node)[1]
+    (node.configs / "one.toml").unlink()
+    assert "nobody stores its DAQJobStoreCSV data" in check(node)[1]
 
 
 def test_user_code_that_does_not_import_is_one_more_mistake(node: Node) -> None:

@@ -143,7 +143,16 @@ class ControlClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask_for_check(self, request: protocol.Request) -> str:
+    def _ask_for_check(
+        self, request: protocol.CheckJob | protocol.ReloadJob | protocol.AddJob
+    ) -> str:
+        length = max(len(getattr(request, name, None) or "") for name in ("text", "before"))
+        if length > protocol.LONGEST_FILE:
+            # The supervisor takes it for no request and would not answer.
+            raise ControlError(
+                f"a job's file of {length} characters is too long, {protocol.LONGEST_FILE} are the"
+                " limit; put what is long into a file of its own, and its name here"
+            )
         # User code is imported for it, in a process that must start first.
         return self.ask(request, protocol.Done, seconds=CHECK_SECONDS).text
 

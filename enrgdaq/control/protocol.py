@@ -26,7 +26,8 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "PRINT")
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 FileName = Annotated[str, Meta(max_length=128)]
-FileText = Annotated[str, Meta(max_length=150_000)]
+LONGEST_FILE = 150_000  # characters
+FileText = Annotated[str, Meta(max_length=LONGEST_FILE)]
 
 
 class Caller(Struct, kw_only=True):

@@ -209,6 +209,8 @@ def test_a_file_that_no_process_could_be_sent_changes_nothing(orderly: Node) -> 
     for call in (node.client.check, node.client.reload):
         with pytest.raises(ControlError, match=r"one.toml: .* too large: 184\d+ bytes, and 100000"):
             call("one", text=f'{old}note = "{"é" * 92_000}"\n')  # type: ignore[operator]
+        with pytest.raises(ControlError, match=r"of 1500\d\d characters is too long, 150000 are"):
+            call("one", text=f"{old}{'#' * 150_001}\n")  # type: ignore[operator]
     assert path.read_text() == old
     with pytest.raises(ControlError, match="cannot be sent"):
         node.client.reload("one", text=f"{old}note = {10**30}\n")

@@ -27,6 +27,7 @@ class MessageStream:
 
     def __init__(
         self,
+        name: str,
         inbox: Inbox,
         counters: Counters,
         set_aside: list[SetAside],
@@ -34,7 +35,9 @@ class MessageStream:
         report: Callable[[RecordSetAside], None],
         log: logging.Logger,
     ) -> None:
+        """``name`` of the consumer, for files that it puts aside."""
         self.inbox = inbox
+        self._name = name
         self.unreadable = 0
         self._set_aside_folder = set_aside_folder
         self._counters = counters
@@ -129,7 +132,9 @@ class MessageStream:
         """Keep a record that cannot be handled in a file of its own, counted, and pass it."""
         folder = self._set_aside_folder
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{producer}_{ring_uuid[:8]}_{record.end}{number}.record"
+        # Stores may share a folder, and each answers for what it did not write.
+        name = f"{self._name}_{producer}_{ring_uuid[:8]}_{record.end}{number}.record"
+        path = folder / name
         if path.exists():
             # It was passed in an earlier life that ended before its cursor had moved on.
             return

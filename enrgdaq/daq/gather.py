@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from enrgdaq.daq.models import DAQJobMessage, DAQJobStopError
 from enrgdaq.daq.store.models import DAQJobMessageStorePyArrow, DAQJobStoreConfig
+from enrgdaq.daq.store.names import check_distinct
 from enrgdaq.daq.store.rows import column_of
 from enrgdaq.daq.units import unit_of, with_units
 
@@ -49,6 +50,7 @@ class RowGatherer:
             else {}
         )
         self._names = columns.names if isinstance(columns, pa.Schema) else list(columns)
+        check_distinct(self._names)
         self._types: list[pa.DataType | None] = (
             list(columns.types) if isinstance(columns, pa.Schema) else [None] * len(self._names)
         )

@@ -98,6 +98,9 @@ class ProcessHost:
             self._log,
             self._telemetry_out.announce,
         )
+        self.is_copy = False
+        """Whether this is a process that the job has forked: the job is its parent."""
+        os.register_at_fork(after_in_child=self._disown)
         self.stream: MessageStream | None = None
         if spec.takes_messages:
             inbox = Inbox(
@@ -108,6 +111,7 @@ class ProcessHost:
                 for_store=spec.is_store,
             )
             self.stream = MessageStream(
+                spec.unique_id,
                 inbox,
                 self.counters,
                 spec.set_aside,
@@ -208,6 +212,10 @@ class ProcessHost:
         ending.report = self.report(DAQJobResourceStats())
         self._lifeline.send_ending(ending)
         os._exit(code)
+
+    def _disown(self) -> None:
+        self.is_copy = True
+        self._outbox.disown()
 
     def close(self) -> None:
         """Send the last statistics and log records, let go of everything. Call once."""

@@ -92,6 +92,7 @@ class Outbox:
         self._bells: dict[int, str] = {}
         self._staged: list[StagedMessage] = []
         self._has_slot = False
+        self._is_copy = False
         self._warn_after = 0.0
         self._unrouted_since = 0
         self._writer = RingWriter(ring, self._look_at_routes)
@@ -186,6 +187,12 @@ class Outbox:
         self._has_slot = True
         return RingSlot(space, partial(self._end_slot, envelope, payload, mask))
 
+    def disown(self) -> None:
+        """In a process that the job has forked: its writes would overwrite its parent's."""
+        # Another thread of the parent may have held it.
+        self._lock = threading.RLock()
+        self._has_slot = self._is_copy = True
+
     def close(self) -> None:
         """Let go of the ring; idempotent."""
         self._ringer.close()
@@ -203,6 +210,11 @@ class Outbox:
             self._lock.release()
 
     def _check_no_slot(self) -> None:
+        if self._is_copy:
+            raise TransportError(
+                "this process was forked by the job, and only the job itself can publish: hand"
+                " the data to it through a pipe or a multiprocessing.Queue"
+            )
         # Other threads wait for the lock; this is the one that fills the slot.
         if self._has_slot:
             raise TransportError(
@@ -357,10 +369,17 @@ class Outbox:
         now = time.monotonic()
         if now >= self._warn_after:
             self._warn_after = now + 60
-            self._log.warning(
-                "%d message(s) for %s were not stored: no job takes them; add one, such as"
-                ' a file with daq_job_type = "DAQJobStoreCSV"',
-                self._unrouted_since,
-                ", ".join(topics) or "no topic",
-            )
+            if topics:
+                self._log.warning(
+                    "%d message(s) for %s were not stored: no job takes them; add one, such as"
+                    ' a file with daq_job_type = "DAQJobStoreCSV"',
+                    self._unrouted_since,
+                    ", ".join(topics),
+                )
+            else:
+                self._log.warning(
+                    "%d message(s) were not stored: their store_config names no backend; add one,"
+                    " such as [store_config.csv] in this job's file",
+                    self._unrouted_since,
+                )
             self._unrouted_since = 0

@@ -24,8 +24,13 @@ from enrgdaq.daq.store.models import (
     DAQJobStoreConfigMySQL,
     DAQJobStoreConfigRedis,
 )
-from enrgdaq.daq.store.names import check_column_names, check_redis_key, check_table_name
-from enrgdaq.daq.store.paths import check_file_path, check_tag
+from enrgdaq.daq.store.names import (
+    check_column_names,
+    check_distinct,
+    check_redis_key,
+    check_table_name,
+)
+from enrgdaq.daq.store.paths import check_file_path, check_name_length, check_tag
 from enrgdaq.errors import CodecError
 from enrgdaq.transport import codec
 
@@ -179,6 +184,14 @@ def split(message: DAQJobMessage, parts: int) -> list[DAQJobMessage]:
             _with(message, data=message.data[begin : begin + step])
             for begin in range(0, len(message.data), step)
         ]
+    if isinstance(message, DAQJobMessageStoreTabular) and message.data_columns:
+        columns = message.data_columns
+        rows = len(next(iter(columns.values())))
+        step = max(1, -(-rows // parts))
+        return [
+            _with(message, data_columns={k: v[begin : begin + step] for k, v in columns.items()})
+            for begin in range(0, rows, step)
+        ]
     return [message]
 
 
@@ -186,14 +199,11 @@ def _make_envelope(message: DAQJobMessageStore) -> Envelope:
     check_tag(message.tag)
     _check_kind(message)
     if isinstance(message, DAQJobMessageStoreTabular):
-        for name in message.units or ():
-            if name not in message.keys:
-                raise CodecError(
-                    f"units: there is no column {name!r}; keys are {', '.join(message.keys)}"
-                )
+        _check_columns(message)
     for settings in message.store_config.backends():
         if isinstance(settings, FILE_BACKENDS):
             check_file_path(settings.file_path)
+            check_name_length(settings.file_path, message.tag)
         elif isinstance(settings, DAQJobStoreConfigMySQL):
             check_table_name(settings.table_name)
             if isinstance(message, DAQJobMessageStoreTabular):
@@ -201,6 +211,17 @@ def _make_envelope(message: DAQJobMessageStore) -> Envelope:
         elif isinstance(settings, DAQJobStoreConfigRedis):
             check_redis_key(settings.key)
     return Envelope(topics_of(message), codec.encode(_bare(message)))
+
+
+def _check_columns(message: DAQJobMessageStoreTabular) -> None:
+    check_distinct(message.keys)
+    for name, unit in (message.units or {}).items():
+        if name not in message.keys:
+            raise CodecError(
+                f"units: there is no column {name!r}; keys are {', '.join(message.keys)}"
+            )
+        if not isinstance(unit, str):
+            raise CodecError(f"units: that of column {name!r} is {unit!r}; give a text")
 
 
 def _check_kind(message: DAQJobMessageStore) -> None:

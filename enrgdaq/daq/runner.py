@@ -1,6 +1,7 @@
 """Runs one job in its process, from the spec to the exit code."""
 
 import logging
+import os
 import signal
 import socket
 import sys
@@ -81,6 +82,9 @@ def _run(host: ProcessHost, spec: JobSpec) -> tuple[JobEnding, int]:
         ending = JobEnding(reason=_one_line(error), traceback=_traceback())
         code = 1
     finally:
+        if host.is_copy:
+            # A child that came back from start(). Devices and rings are its parent's.
+            os._exit(0)
         host.work_is_over()
         host.stopping.set()
         if consumer is not None:

@@ -242,7 +242,7 @@ def _check_one(request: _Request) -> CheckResult:
     stores = _store_configs(config)
     mistakes = [
         Mistake(file=request.file, key=key, text=str(error))
-        for key, error in _name_mistakes(stores)
+        for key, error in (*_empty_sections(stores, request.raw), *_name_mistakes(stores))
     ]
     if mistakes:
         return CheckResult(mistakes=mistakes)
@@ -289,6 +289,17 @@ def _store_configs(config: DAQJobConfig) -> dict[str, DAQJobStoreConfig]:
     """All store configs of a job, by key: a job may have several under names of its own."""
     found = {name: getattr(config, name) for name in config.__struct_fields__}
     return {n: value for n, value in found.items() if isinstance(value, DAQJobStoreConfig)}
+
+
+def _empty_sections(
+    stores: dict[str, DAQJobStoreConfig], raw: dict[str, Any]
+) -> list[tuple[str, StoreError]]:
+    """Sections that the file has, and that send rows nowhere."""
+    return [
+        (name, StoreError(f"names no backend; add one, such as [{name}.csv]"))
+        for name, store in stores.items()
+        if name in raw and not store.backends()
+    ]
 
 
 def _name_mistakes(stores: dict[str, DAQJobStoreConfig]) -> list[tuple[str, StoreError]]:
@@ -350,6 +361,16 @@ def _check_files(folder: ConfigFolder, facts: dict[str, JobFacts], files: dict[s
                         text=f"{use.file_path!r} {reason}; choose another name",
                     )
                 )
+    for path, (_, _, job_id) in seen.items():
+        for above in (parent for parent in path.parents if parent in seen):
+            folder.mistakes.append(
+                Mistake(
+                    file=str(files[job_id]),
+                    key="file_path",
+                    text=f"{path} lies below {above}, which is a file for {files[seen[above][2]]};"
+                    " choose another name",
+                )
+            )
 
 
 def check_together(folder: ConfigFolder, facts: dict[str, JobFacts]) -> None:

@@ -28,7 +28,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 def stream_of(inbox: Inbox, folder: Path) -> MessageStream:
     log = logging.getLogger("test")
-    return MessageStream(inbox, Counters(), [], folder / "aside", lambda _: None, log)
+    return MessageStream("store", inbox, Counters(), [], folder / "aside", lambda _: None, log)
 
 
 def in_hand(folder: Path) -> int:

@@ -12,6 +12,7 @@ from enrgdaq.daq.store.models import (
     DAQJobStoreConfig,
     DAQJobStoreConfigMemory,
 )
+from enrgdaq.errors import StoreError
 from enrgdaq.testing import RecordingHost
 
 STORE = DAQJobStoreConfig(memory=DAQJobStoreConfigMemory())
@@ -108,3 +109,8 @@ def test_a_row_of_another_length_is_named_and_takes_no_other_with_it(
     with pytest.raises(ValueError, match=r"row of 1 values for columns a, b: \(3,\)"):
         gatherer.flush()
     assert rows(host) == [(1, 2)]
+
+
+def test_two_columns_of_one_name_are_refused_at_once(job: DAQJob) -> None:
+    with pytest.raises(StoreError, match="columns t, v, v: each name may be there once"):
+        job.gather_rows(STORE, ["t", "v", "v"])

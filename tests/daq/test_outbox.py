@@ -22,10 +22,11 @@ from enrgdaq.daq.spec import RecordSetAside, SourceRing
 from enrgdaq.daq.store.models import (
     DAQJobMessageStorePyArrow,
     DAQJobMessageStoreRaw,
+    DAQJobMessageStoreTabular,
     DAQJobStoreConfig,
     DAQJobStoreConfigMemory,
 )
-from enrgdaq.errors import CodecError, TransportError
+from enrgdaq.errors import CodecError, StoreError, TransportError
 from enrgdaq.models import SupervisorInfo
 from enrgdaq.transport.ring import RecordKind
 from enrgdaq.transport.routes import Consumer, Routes, save_routes
@@ -153,10 +154,37 @@ def test_what_is_passed_on_is_not_owed_to_the_way_back(pair: Pair) -> None:
     assert [bytes(record.payload) for _, _, record in pair.inbox.read()] == [b"2"]
 
 
+def test_rows_by_column_that_are_larger_than_the_ring_are_cut(pair: Pair) -> None:
+    count = 300_000
+    message = DAQJobMessageStoreTabular(
+        store_config=STORE, keys=["n"], data_columns={"n": range(count)}
+    )
+    taken: list[int] = []
+    sending = threading.Thread(target=pair.outbox.publish, args=(message,), daemon=True)
+    sending.start()
+    while len(taken) < count:
+        for part in pair.received():
+            taken += part.data_columns["n"]
+    sending.join()
+    assert taken == list(range(count))
+
+
+def test_two_columns_of_one_name_are_refused(pair: Pair) -> None:
+    message = DAQJobMessageStoreTabular(store_config=STORE, keys=["a", "a"], data=[[1, 2]])
+    with pytest.raises(StoreError, match="columns a, a: each name may be there once"):
+        pair.outbox.publish(message)
+
+
 def test_one_message_of_a_batch_is_put_aside_alone(pair: Pair, tmp_path: Path) -> None:
     reports: list[RecordSetAside] = []
     stream = MessageStream(
-        pair.inbox, Counters(), [], tmp_path / "aside", reports.append, logging.getLogger("test")
+        "store",
+        pair.inbox,
+        Counters(),
+        [],
+        tmp_path / "aside",
+        reports.append,
+        logging.getLogger("test"),
     )
     pair.outbox.publish_many([raw(number) for number in range(3)])
     for sender, _, record, _ in stream.read():

@@ -144,3 +144,14 @@ def test_other_units_make_another_header() -> None:
     assert b"pC" in header("pC")
     assert b"nC" in header("nC")
     assert b"pC" in header("pC")
+
+
+def test_units_are_text() -> None:
+    message = DAQJobMessageStoreTabular(
+        store_config=STORE,
+        keys=["q"],
+        units={"q": 3},  # type: ignore[dict-item]
+        data=[[1.0]],
+    )
+    with pytest.raises(CodecError, match="column 'q' is 3; give a text"):
+        Packer().pack(message)

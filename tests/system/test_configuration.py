@@ -137,6 +137,24 @@ def test_two_stores_must_not_share_a_folder(node: Node) -> None:
     assert "is also the folder of configs/a.toml" in said
 
 
+def test_a_file_must_not_be_the_folder_of_another(node: Node) -> None:
+    node.add("csv", STORE)
+    job = 'daq_job_type = "DAQJobTest"\nrand_min = 0\nrand_max = 1\n[store_config.csv]\n'
+    node.add("one", job + 'file_path = "x.csv"\n')
+    node.add("two", job + 'file_path = "x.csv/y.csv"\n')
+    code, said = check(node)
+    assert code == 2
+    assert "configs/two.toml: file_path:" in said
+    assert "which is a file for configs/one.toml" in said
+
+
+def test_a_section_that_sends_rows_nowhere_is_a_mistake(node: Node) -> None:
+    node.add("one", 'daq_job_type = "DAQJobTest"\nrand_min = 0\nrand_max = 1\n[store_config]\n')
+    code, said = check(node)
+    assert code == 2
+    assert "configs/one.toml: store_config: names no backend; add one, such as" in said
+
+
 def test_windows_text_files_are_fine(node: Node) -> None:
     text = STORE.replace("\n", "\r\n").encode("utf-8-sig")
     (node.configs / "csv.toml").write_bytes(text)

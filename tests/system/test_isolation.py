@@ -270,3 +270,54 @@ def test_store_whose_folder_cannot_be_made_waits_for_it(node: Node) -> None:
     node.wait_job("csv", lambda job: job.state == "running" and not job.condition)
     assert node.stop() == 0, node.log()
     assert rows(blocked / "out" / "n.csv") == list(range(sent(node)))
+
+
+_FORKING = """
+import multiprocessing as mp
+import os
+from pathlib import Path
+
+import pyarrow as pa
+
+from enrgdaq.daq.base import DAQJob
+from enrgdaq.daq.store.models import DAQJobMessageStorePyArrow, StorableDAQJobConfig
+from enrgdaq.errors import TransportError
+
+class DAQJobForking(DAQJob):
+    config_type = StorableDAQJobConfig
+
+    def row(self, number):
+        table = pa.table({"n": [number]})
+        self.publish(DAQJobMessageStorePyArrow(store_config=self.config.store_config, table=table))
+
+    def in_child(self):
+        for number in range(100):
+            try:
+                self.row(-1 - number)
+            except TransportError as error:
+                Path("refused").write_text(str(error))
+
+    def start(self):
+        child = mp.get_context("fork").Process(target=self.in_child)
+        child.start()
+        for number in range(1000):
+            self.row(number)
+        child.join()
+        if os.fork() == 0:
+            return
+        Path("all").touch()
+        while self.sleep(0.1):
+            pass
+"""
+
+
+def test_a_process_that_a_job_forks_cannot_publish_or_end_it(node: Node) -> None:
+    node.add_code("forking", _FORKING)
+    node.add("source", 'daq_job_type = "DAQJobForking"\n[store_config.csv]\nfile_path = "n.csv"\n')
+    node.add("csv", STORE)
+    node.start()
+    node.wait((node.folder / "all").exists, what="all rows")
+    assert "forked by the job" in (node.folder / "refused").read_text()
+    assert node.job("source").restarts == 0
+    assert node.stop() == 0, node.log()
+    assert rows(node.out / "n.csv") == list(range(1000))

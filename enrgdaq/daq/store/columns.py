@@ -69,10 +69,14 @@ def kind_of(field: pa.Field) -> ColumnKind:
     )
 
 
-def list_columns(schema: pa.Schema) -> list[str]:
-    """Names of the columns that hold lists."""
-    is_list = (_is_list(kind) or pa.types.is_fixed_size_list(kind) for kind in schema.types)
-    return [name for name, found in zip(schema.names, is_list, strict=True) if found]
+def columns_to_check(schema: pa.Schema) -> list[str]:
+    """Names of the columns whose values may have no place: lists, and dates in milliseconds."""
+    return [field.name for field in schema if _may_not_fit(field.type)]
+
+
+def _may_not_fit(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(_is_list(kind) or types.is_fixed_size_list(kind) or types.is_date64(kind))
 
 
 def buffer_bytes(rows: pa.Table) -> int:
@@ -83,19 +87,31 @@ def buffer_bytes(rows: pa.Table) -> int:
     return sum(batch.get_total_buffer_size() for batch in rows.to_batches())
 
 
-def check_items(table: pa.Table, lists: list[str]) -> None:
-    """Raise :class:`StoreError` for lists in which single items are missing.
+def check_values(table: pa.Table, columns: list[str]) -> None:
+    """Raise :class:`StoreError` for lists in which single items are missing, and broken days.
 
     Arrays have no mark for those within a list; found before rows are kept, they are the
-    fault of one message only. ``lists``: as :func:`list_columns` gives them.
+    fault of one message only. ``columns``: as :func:`columns_to_check` gives them.
     """
-    for name in lists:
-        if any(_has_gaps(chunk.flatten()) for chunk in table.column(name).chunks):
+    for name in columns:
+        column = table.column(name)
+        if pa.types.is_date64(column.type):
+            _check_days(name, column)
+        elif any(_has_gaps(chunk.flatten()) for chunk in column.chunks):
             raise StoreError(f"column {name!r}: a list with a missing item; send NaN, or no item")
 
 
+def _check_days(name: str, column: pa.ChunkedArray) -> None:
+    try:
+        column.cast(pa.date32())
+    except pa.ArrowInvalid as error:
+        raise StoreError(
+            f"column {name!r}: a date that is no whole day; send it as a timestamp"
+        ) from error
+
+
 def flatten(column: pa.ChunkedArray, kind: ColumnKind) -> FlatColumn:
-    """The rows of a column that :func:`check_items` has passed.
+    """The rows of a column that :func:`check_values` has passed.
 
     Without a copy where it is one piece without nulls.
     """
@@ -131,7 +147,7 @@ def _fixed_kind(kind: pa.DataType) -> ColumnKind | None:
         return ColumnKind(dtype, (), False, "duration", kind.unit)
     if types.is_date(kind):
         return ColumnKind(np.dtype("i4"), (), False, "date", "D")
-    if types.is_fixed_size_binary(kind) and not types.is_decimal(kind):
+    if types.is_fixed_size_binary(kind) and not types.is_decimal(kind) and kind.byte_width:
         return ColumnKind(np.dtype("u1"), (kind.byte_width,), False, "bytes")
     if types.is_fixed_size_list(kind) and kind.list_size:
         item = _fixed_kind(kind.value_type)

@@ -7,7 +7,7 @@ and one file that cannot be written holds up no other.
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from enrgdaq.daq.store.journal import AppendFile, Contents, Position, SnapshotFile
 from enrgdaq.daq.store.sink import Write
@@ -125,11 +125,21 @@ class SnapshotTarget(Generic[Body]):
         """See :class:`StoreTarget`."""
 
 
+def check_kind(target: StoreTarget[Any], place: object, *, overwrites: bool) -> None:
+    """Raise :class:`StoreError` where messages that are kept and latest messages would mix."""
+    if isinstance(target, SnapshotTarget) != overwrites:
+        raise StoreError(
+            f"{place} is written with overwrite = true and with overwrite = false: give one of them"
+            " another file_path"
+        )
+
+
 class OpenTargets(Generic[Place, Body]):
     """The files of a store, by place."""
 
     def __init__(self) -> None:
         self._targets: OrderedDict[Place, StoreTarget[Body]] = OrderedDict()
+        self._closed: list[Place] = []
 
     def open(self, place: Place, make: Callable[[], StoreTarget[Body]]) -> StoreTarget[Body]:
         """The target at a place, made where it is not open yet."""
@@ -139,24 +149,29 @@ class OpenTargets(Generic[Place, Body]):
         self._targets.move_to_end(place)
         return target
 
+    def places(self) -> list[Place]:
+        """Of the files that are open."""
+        return list(self._targets)
+
     def flush(self, known_rings: set[str]) -> list[Place]:
         """Flush all; returns the places of those closed for want of use.
 
         Those behind a broken one are flushed too; then the first error is raised.
         """
         first: OSError | StoreError | None = None
-        for target in self._targets.values():
+        for place, target in list(self._targets.items()):
             try:
                 target.flush(known_rings)
+                if len(self._targets) > _MOST_OPEN:
+                    # Before the next is opened: a flush may be for thousands of files.
+                    del self._targets[place]
+                    self._closed.append(place)
+                    target.close()
             except (OSError, StoreError) as error:
                 first = first or error
         if first is not None:
             raise first
-        closed = []
-        while len(self._targets) > _MOST_OPEN:
-            place, target = self._targets.popitem(last=False)
-            target.close()
-            closed.append(place)
+        closed, self._closed = self._closed, []
         return closed
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ def _texts(values: pa.Array, keeps: bool) -> pa.Array:
         return _joined(values, _pair_texts(_within(values, pairs), keeps))
     if types.is_struct(kind):
         return _object_texts(values, keeps)
-    if types.is_fixed_size_list(kind) or types.is_list_view(kind):
+    if types.is_fixed_size_list(kind):
         values = values.cast(pa.list_(kind.value_type))
     if types.is_nested(kind):
         return _joined(values, json_texts(_within(values, values.values), keeps_non_finite=keeps))

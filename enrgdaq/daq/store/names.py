@@ -1,7 +1,7 @@
-"""Names that databases are given: refused where they are wrong, never rewritten."""
+"""Names of columns, tables and keys: refused where they are wrong, never rewritten."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -11,6 +11,12 @@ _TABLE: Final = re.compile(r"[A-Za-z0-9_$-]{1,56}")  # MySQL allows 64; _part999
 _LONGEST_COLUMN: Final = 64
 _KEY: Final = re.compile(r"[!-~]{1,200}")
 _OWN_KEYS: Final = "enrgdaq:"
+
+
+def check_distinct(columns: Sequence[str]) -> None:
+    """Raise :class:`StoreError` for columns that share a name."""
+    if len(set(columns)) != len(columns):
+        raise StoreError(f"columns {', '.join(columns)}: each name may be there once")
 
 
 @lru_cache(maxsize=1024)

@@ -5,31 +5,33 @@ from typing import Any
 
 import pyarrow as pa
 
+from enrgdaq.daq.store.arrow_types import with_plain_types
 from enrgdaq.daq.store.models import (
     DAQJobMessageStore,
     DAQJobMessageStorePyArrow,
     DAQJobMessageStoreTabular,
 )
+from enrgdaq.daq.store.names import check_distinct
 from enrgdaq.daq.units import with_units
 from enrgdaq.errors import StoreError
 
 
 def table_of(message: DAQJobMessageStore) -> pa.Table:
-    """The message's rows; dictionary columns as their values.
+    """The message's rows; columns of a type around another, such as dictionaries, as the values.
 
     A table that came through a ring points into it. Raises :class:`StoreError` for messages
-    without rows and for columns that share a name.
+    without rows, for columns that share a name, and for types that no store has a place for.
     """
     if isinstance(message, DAQJobMessageStorePyArrow):
-        table = _decoded(message.get_table())
+        table = with_plain_types(message.get_table())
     elif isinstance(message, DAQJobMessageStoreTabular):
-        table = pa.table(dict(zip(message.keys, map(column_of, _columns(message)), strict=True)))
+        columns = [column_of(values) for values in _columns(message)]
+        table = pa.Table.from_arrays(columns, message.keys)
         if message.units:
             table = with_units(table, message.units)
     else:
         raise StoreError(f"{type(message).__name__} has no rows; use the raw store for bytes")
-    if len(set(table.column_names)) != table.num_columns:
-        raise StoreError(f"columns {', '.join(table.column_names)}: each name may be there once")
+    check_distinct(table.column_names)
     return table
 
 
@@ -47,12 +49,3 @@ def _columns(message: DAQJobMessageStoreTabular) -> Iterable[Iterable[Any]]:
         return (message.data_columns[key] for key in message.keys)
     rows = message.data or ()
     return zip(*rows, strict=True) if rows else ((),) * len(message.keys)
-
-
-def _decoded(table: pa.Table) -> pa.Table:
-    for index, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            values = table.column(index).cast(field.type.value_type)
-            plain = pa.field(field.name, field.type.value_type, metadata=field.metadata)
-            table = table.set_column(index, plain, values)
-    return table

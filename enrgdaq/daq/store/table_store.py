@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa
 
 from enrgdaq.daq.store.base import DAQJobStore
-from enrgdaq.daq.store.files import OpenTargets, Place, StoreTarget
+from enrgdaq.daq.store.files import OpenTargets, Place, StoreTarget, check_kind
 from enrgdaq.daq.store.models import DAQJobMessageStore, DAQJobStoreConfigBase
 from enrgdaq.daq.store.parts import Parts, writable
 from enrgdaq.daq.store.provenance import ns_of
@@ -69,9 +69,15 @@ class DAQJobTableStore(DAQJobStore, Generic[Settings, Place]):
             lambda part: self.place(settings, message, part), table, producer
         )
         self.time_ns = ns_of(message)
-        target = self.targets.open(
-            place, lambda: self.make_target(place, settings, self.parts.schema(place), message)
-        )
+        try:
+            target = self.targets.open(
+                place, lambda: self.make_target(place, settings, self.parts.schema(place), message)
+            )
+        except StoreError:
+            # What is in its way may be on disk by the next message: that goes to a part then.
+            self.parts.forget(place)
+            raise
+        check_kind(target, place, overwrites=False)
         target.check(rows)
         target.put(rows, self.position)
 

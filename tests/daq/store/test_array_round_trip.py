@@ -35,8 +35,7 @@ LISTS = [
 ]
 TYPES = [*NUMBERS, *TIMES, *BYTES, *LISTS]
 REFUSED = [
-    pa.list_view(pa.int8()),
-    pa.run_end_encoded(pa.int32(), pa.int64()),
+    pa.binary(0),
     pa.map_(pa.string(), pa.int64()),
     pa.decimal128(5, 2),
     pa.month_day_nano_interval(),

@@ -207,7 +207,7 @@ def test_rows_as_lists_give_the_text_of_tables(tmp_path: Path) -> None:
         (pa.array([2_932_897], pa.date32()), "years 1 to 9999"),
         (pa.array([[2**30]], pa.list_(pa.date32())), "years 1 to 9999"),
         (pa.array([-1], pa.time32("s")), "acceptable range"),
-        (pa.array([(1, 2, 3)], pa.month_day_nano_interval()), "no text for month_day_nano"),
+        (pa.array([(1, 2, 3)], pa.month_day_nano_interval()), "no store has a place for month"),
     ],
 )
 def test_what_would_spoil_a_file_is_refused(tmp_path: Path, values: pa.Array, words: str) -> None:

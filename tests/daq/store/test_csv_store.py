@@ -15,6 +15,7 @@ import pyarrow.csv as pacsv
 import pytest
 
 from enrgdaq.daq.store.journal import journal_path
+from enrgdaq.errors import StoreError
 from tests.daq.store.csv_rows import Store
 
 FIRST = pa.table({"a": [1, 2], "b": ["x", None]})
@@ -188,3 +189,35 @@ def test_the_guide_reads_the_files(store: Store, monkeypatch: pytest.MonkeyPatch
     read = found["table"].set_column(0, "at", found["table"]["at"].cast(table["at"].type))
     assert read.schema == table.schema
     assert str(read.to_pylist()) == str(table.to_pylist())
+
+
+@pytest.mark.parametrize("overwrite_first", [True, False])
+def test_a_file_is_a_snapshot_or_grows_and_never_both(store: Store, overwrite_first: bool) -> None:
+    store.write(FIRST, overwrite=overwrite_first)
+    kept = store.path.read_bytes()
+    with pytest.raises(StoreError, match="overwrite = true and with overwrite = false"):
+        store.put(FIRST, overwrite=not overwrite_first)
+    store.job.flush()
+    assert store.path.read_bytes() == kept
+
+
+def test_more_files_in_a_flush_than_may_be_open(store: Store) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for number in range(300):
+        store.put(FIRST, file_path=f"{number}.csv")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        store.job.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(list(store.folder.glob("*.csv"))) == 300
+    store.write(FIRST, file_path="0.csv")
+    assert (store.folder / "0.csv").read_bytes() == b'a,b\n1,"x"\n2,\n1,"x"\n2,\n'
+
+
+def test_a_file_that_would_be_a_folder_is_the_fault_of_one_message(store: Store) -> None:
+    store.put(FIRST, file_path="x.csv")
+    with pytest.raises(StoreError, match="one would have to be a folder"):
+        store.put(FIRST, file_path="x.csv/y.csv")
+    store.job.flush()
+    assert (store.folder / "x.csv").read_bytes() == b'a,b\n1,"x"\n2,\n'

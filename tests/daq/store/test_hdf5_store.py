@@ -392,3 +392,42 @@ def test_only_files_of_the_folder_are_listed_as_left_open(tmp_path: Path) -> Non
     assert listed.read() == [folder / "a.h5", folder / "day" / "b.h5"]
     listed.write([])
     assert listed.read() == []
+
+
+def test_a_thousand_columns_that_may_be_missing(store: Store) -> None:
+    names = [f"channel_{number:04}" for number in range(1000)]
+    for _ in range(2):
+        store.write(pa.table({name: [0.5, None] for name in names}))
+    store.close()
+    found = read_table(store.folder / "a.h5", "rows")
+    assert found.column_names == names
+    assert found[names[-1]].to_pylist() == [0.5, None] * 2
+
+
+def test_lengths_of_many_lists_have_room_to_grow(store: Store) -> None:
+    store.write(pa.table({f"c{number}": [[1]] for number in range(380)}))
+    store.write(pa.table({f"c{number}": [list(range(200))] for number in range(380)}))
+    store.close()
+    assert read_table(store.folder / "a.h5", "rows").num_rows == 2
+
+
+@pytest.mark.parametrize(("first", "second"), [("a/b", "a"), ("a", "a/b")])
+def test_a_group_among_the_columns_of_another_is_refused(
+    store: Store, first: str, second: str
+) -> None:
+    store.put(pa.table({"c": [1]}), group=first)
+    with pytest.raises(StoreError, match="would lie among the columns"):
+        store.put(pa.table({"b": [1]}), group=second)
+    store.write(pa.table({"c": [2]}), group=first)
+    # It is known now which columns the file has.
+    store.write(pa.table({"b": [3]}), group=second)
+    store.close()
+    assert read_table(store.folder / "a.h5", first)["c"].to_pylist() == [1, 2]
+    assert read_table(store.folder / "a.part2.h5", second)["b"].to_pylist() == [3]
+
+
+def test_a_date_that_is_no_whole_day_is_refused(store: Store) -> None:
+    days = pa.array([0, 86_400_000], pa.int64()).view(pa.date64())
+    store.write(pa.table({"d": days}))
+    with pytest.raises(StoreError, match="no whole day"):
+        store.put(pa.table({"d": pa.array([1], pa.int64()).view(pa.date64())}))

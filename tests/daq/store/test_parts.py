@@ -95,3 +95,11 @@ def test_two_producers_with_different_columns_are_both_named(
     parts.fit(place, pa.table({"a": [1]}), "pmt")
     parts.fit(place, pa.table({"b": [1]}), "chiller")
     assert "pmt and chiller both write to name" in caplog.text
+
+
+def test_integers_go_into_half_floats_only_where_each_has_a_place() -> None:
+    half = pa.schema([("v", pa.float16())])
+    assert conform(pa.table({"v": pa.array([100], pa.int8())}), half)["v"].to_pylist() == [100.0]
+    assert conform(pa.table({"v": [2049, 70_000]}), half) is None
+    lists = pa.schema([("v", pa.list_(pa.float16()))])
+    assert conform(pa.table({"v": [[2049]]}), lists) is None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from enrgdaq.daq.store.paths import data_path
+from enrgdaq.daq.store.paths import check_place, data_path, roll_path
 from enrgdaq.errors import StoreError
 
 OUT = Path("out")
@@ -36,7 +36,17 @@ def test_date_is_the_records_own_in_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    "file_path", ["../a.csv", "/etc/passwd", "a/../../b", "", "x\x00y", "x\ny"]
+    "file_path",
+    [
+        "../a.csv",
+        "/etc/passwd",
+        "a/../../b",
+        "",
+        "x\x00y",
+        "x\ny",
+        "/".join(["d" * 100] * 45),
+        "run.csv.json",
+    ],
 )
 def test_paths_stay_in_the_folder(file_path: str) -> None:
     with pytest.raises(StoreError):
@@ -47,3 +57,32 @@ def test_paths_stay_in_the_folder(file_path: str) -> None:
 def test_tags_are_words(tag: str) -> None:
     with pytest.raises(StoreError):
         data_path(OUT, "a.csv", add_date=False, timestamp=MIDNIGHT, tag=tag)
+
+
+def test_a_time_without_a_date_in_utc_is_refused() -> None:
+    far_east = dt.timezone(dt.timedelta(hours=14))
+    with pytest.raises(StoreError, match="has no date in UTC"):
+        data_path(OUT, "a.csv", add_date=True, timestamp=dt.datetime(1, 1, 1, tzinfo=far_east))
+
+
+def test_a_name_is_bounded_with_its_tag() -> None:
+    longest = data_path(
+        OUT, "n" * 132 + ".csv", add_date=True, timestamp=MIDNIGHT, tag="t" * 63, part=999
+    )
+    assert len(f".{roll_path(longest, 9999).name}.journal.new") <= 255
+    with pytest.raises(StoreError, match="longer than 200 bytes"):
+        data_path(OUT, "n" * 133 + ".csv", add_date=False, timestamp=MIDNIGHT, tag="t" * 63)
+
+
+def test_a_file_and_a_folder_of_one_name(tmp_path: Path) -> None:
+    check_place(tmp_path / "a.csv", [tmp_path / "b.csv", tmp_path / "a.csv"])
+    check_place(tmp_path / "sub" / "a.csv", [])
+    for one, other in (("a.csv", "a.csv/b.csv"), ("a.csv/b.csv", "a.csv")):
+        with pytest.raises(StoreError, match="one would have to be a folder"):
+            check_place(tmp_path / one, [tmp_path / other])
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match="is a file, not a folder"):
+        check_place(tmp_path / "file" / "sub" / "a.csv", [])
+    with pytest.raises(StoreError, match="is a folder"):
+        check_place(tmp_path / "folder", [])

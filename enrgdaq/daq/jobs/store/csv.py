@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from enrgdaq.daq.store.csv_file import GrowingCSV, schema_in, snapshot_csv
 from enrgdaq.daq.store.csv_text import check_types, check_values, columns_to_check
-from enrgdaq.daq.store.files import StoreTarget
+from enrgdaq.daq.store.files import StoreTarget, check_kind
 from enrgdaq.daq.store.journal import marks_in
 from enrgdaq.daq.store.life import FileLife
 from enrgdaq.daq.store.models import (
@@ -15,7 +15,7 @@ from enrgdaq.daq.store.models import (
     DAQJobStoreConfigBase,
     DAQJobStoreConfigCSV,
 )
-from enrgdaq.daq.store.paths import message_path
+from enrgdaq.daq.store.paths import check_place, message_path
 from enrgdaq.daq.store.rolls import present_path
 from enrgdaq.daq.store.rows import table_of
 from enrgdaq.daq.store.table_store import DAQJobTableStore
@@ -41,11 +41,13 @@ class DAQJobStoreCSV(DAQJobTableStore[DAQJobStoreConfigCSV, Path]):
         check_types(table.schema)
         check_values(table, columns_to_check(table.schema))
         path = self.place(settings, message, part=1)
-        compresses = settings.use_zstd
-        target = self.targets.open(
-            path, lambda: snapshot_csv(path, compresses=compresses, syncs=self.syncs)
-        )
+        target = self.targets.open(path, lambda: self._snapshot(path, settings))
+        check_kind(target, path, overwrites=True)
         target.put(table, self.position)
+
+    def _snapshot(self, path: Path, settings: DAQJobStoreConfigCSV) -> StoreTarget[pa.Table]:
+        check_place(path, self.targets.places())
+        return snapshot_csv(path, compresses=settings.use_zstd, syncs=self.syncs)
 
     def settings_of(self, message: DAQJobMessageStore) -> DAQJobStoreConfigCSV | None:
         """See :class:`DAQJobTableStore`."""
@@ -75,6 +77,7 @@ class DAQJobStoreCSV(DAQJobTableStore[DAQJobStoreConfigCSV, Path]):
         message: DAQJobMessageStore,
     ) -> StoreTarget[pa.Table]:
         """See :class:`DAQJobTableStore`."""
+        check_place(place, self.targets.places())
 
         def make(path: Path) -> StoreTarget[pa.Table]:
             return GrowingCSV(

@@ -8,14 +8,14 @@ import pyarrow as pa
 
 from enrgdaq.daq.store.files import StoreTarget
 from enrgdaq.daq.store.hdf5.file import ForeignFileError, marks_in, schema_in
-from enrgdaq.daq.store.hdf5.target import HDF5Files, HDF5Place, HDF5Target
+from enrgdaq.daq.store.hdf5.target import HDF5Files, HDF5Place, HDF5Target, check_groups
 from enrgdaq.daq.store.life import FileLife
 from enrgdaq.daq.store.models import (
     DAQJobMessageStore,
     DAQJobStoreConfigBase,
     DAQJobStoreConfigHDF5,
 )
-from enrgdaq.daq.store.paths import message_path
+from enrgdaq.daq.store.paths import check_place, message_path
 from enrgdaq.daq.store.provenance import first_words, provenance
 from enrgdaq.daq.store.rolls import present_path
 from enrgdaq.daq.store.table_store import DAQJobTableStore
@@ -93,6 +93,9 @@ class DAQJobStoreHDF5(DAQJobTableStore[DAQJobStoreConfigHDF5, HDF5Place]):
         message: DAQJobMessageStore,
     ) -> StoreTarget[pa.Table]:
         """See :class:`DAQJobTableStore`."""
+        open_places = self.targets.places()
+        check_place(place.path, [other.path for other in open_places])
+        check_groups(place, open_places)
         attributes = {**provenance(self.origin), **first_words(message)}
 
         def make(path: Path) -> StoreTarget[pa.Table]:

@@ -4,7 +4,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from enrgdaq.daq.store.base import DAQJobStore
-from enrgdaq.daq.store.files import AppendTarget, OpenTargets, SnapshotTarget, StoreTarget
+from enrgdaq.daq.store.files import (
+    AppendTarget,
+    OpenTargets,
+    SnapshotTarget,
+    StoreTarget,
+    check_kind,
+)
 from enrgdaq.daq.store.frames import frame_head
 from enrgdaq.daq.store.journal import Contents, is_begun, marks_in, read_journal
 from enrgdaq.daq.store.life import FileLife
@@ -14,7 +20,7 @@ from enrgdaq.daq.store.models import (
     DAQJobStoreConfigBase,
     DAQJobStoreConfigRaw,
 )
-from enrgdaq.daq.store.paths import message_path
+from enrgdaq.daq.store.paths import check_place, message_path
 from enrgdaq.daq.store.provenance import ns_of
 from enrgdaq.daq.store.rolls import present_path
 from enrgdaq.daq.store.sink import Write
@@ -44,10 +50,12 @@ class DAQJobStoreRaw(DAQJobStore):
         path = self._place(settings, message)
         self.time_ns = ns_of(message)
         target = self._files.open(path, lambda: self._open(path, settings))
+        check_kind(target, path, overwrites=settings.overwrite)
         # It points into the ring, and stays valid until the flush.
         target.put(memoryview(message.data).cast("B"), self.position)
 
     def _open(self, path: Path, settings: DAQJobStoreConfigRaw) -> StoreTarget[memoryview]:
+        check_place(path, self._files.places())
         if settings.overwrite:
             return SnapshotTarget(path, bytes, syncs=self.syncs)
 

@@ -12,7 +12,7 @@ from enrgdaq.daq.store.models import (
     DAQJobStoreConfigBase,
     DAQJobStoreConfigROOT,
 )
-from enrgdaq.daq.store.paths import message_path
+from enrgdaq.daq.store.paths import check_place, message_path
 from enrgdaq.daq.store.provenance import first_words
 from enrgdaq.daq.store.root.finisher import Finisher
 from enrgdaq.daq.store.root.roll import left_behind, schema_in_roll
@@ -86,6 +86,7 @@ class DAQJobStoreROOT(DAQJobTableStore[DAQJobStoreConfigROOT, ROOTPlace]):
         message: DAQJobMessageStore,
     ) -> StoreTarget[pa.Table]:
         """See :class:`DAQJobTableStore`."""
+        check_place(place.path, [other.path for other in self.targets.places()])
         return ROOTTarget(
             place,
             self._rolls,

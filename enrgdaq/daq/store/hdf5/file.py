@@ -257,6 +257,9 @@ def schema_in(path: Path, name: str) -> pa.Schema | None:
     if not path.exists() or path.stat().st_size == 0:
         return None
     with _overlaid(path) as (_, file):
+        for outer in _around(name):
+            if outer in file and "_commits" in file[outer]:
+                raise ForeignFileError(f"{path}: {name} would lie among the columns of {outer}")
         if name not in file:
             return None
         try:
@@ -276,6 +279,12 @@ def marks_in(path: Path) -> dict[str, dict[str, int]]:
         return {
             group.name.strip("/"): newest_commit(group).watermarks for group in _own_groups(file)
         }
+
+
+def _around(name: str) -> list[str]:
+    """Groups that a group lies in: of ``a/b/c`` these are ``a`` and ``a/b``."""
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _own_groups(file: Any) -> list[Any]:

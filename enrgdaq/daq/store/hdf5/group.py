@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from enrgdaq.daq.origins import Origin
 from enrgdaq.daq.store.columns import FlatColumn, flatten
 from enrgdaq.daq.store.hdf5.codecs import CODEC_ATTRIBUTE, load_codec
-from enrgdaq.daq.store.hdf5.commits import SLOT_BYTES, SLOTS, Commit, newest_first, packed
+from enrgdaq.daq.store.hdf5.commits import SLOTS, Commit, newest_first, packed, slot_bytes
 from enrgdaq.daq.store.hdf5.layout import (
     COMMITS,
     ORIGINS,
@@ -43,6 +43,7 @@ class Group:
         self._streams = streams(schema)
         self._datasets: list[Any] = []
         self._commits_at = 0
+        self._slot_bytes = 0
         self._chunk_bytes = 0
         self._new: Commit | None = None
         self._new_origins: list[OriginRow] = []
@@ -61,6 +62,7 @@ class Group:
             int(np.prod(dataset.chunks)) * dataset.dtype.itemsize for dataset in self._datasets
         )
         self._commits_at = group[COMMITS].id.get_offset()
+        self._slot_bytes = group[COMMITS].shape[1]
         self.commit = newest_fitting(group, self._streams, self._kinds)
         lines = group[ORIGINS][: self.commit.lengths.get(ORIGINS, 0)].tobytes()
         self.origins = {line.origin for line in from_lines(lines)}
@@ -103,8 +105,9 @@ class Group:
             lengths=self._new.lengths,
             watermarks=watermarks,
         )
-        data = packed(new)
-        if os.pwrite(descriptor, data, self._commits_at + new.slot() * SLOT_BYTES) != len(data):
+        data = packed(new, self._slot_bytes)
+        place = self._commits_at + new.slot() * self._slot_bytes
+        if os.pwrite(descriptor, data, place) != len(data):
             raise OSError("the commit was written in part only")
         self.commit = new
         self._new = None
@@ -140,8 +143,9 @@ def create_group(
         )
         for key, text in stream.attributes.items():
             dataset.attrs[key] = text
-    slots = np.zeros((SLOTS, SLOT_BYTES), np.uint8)
-    first_commit = packed(Commit(number=0, rows=0, lengths={}, watermarks={}))
+    size = slot_bytes(s.path for s in streams(schema) if has_own_length(s, kinds))
+    slots = np.zeros((SLOTS, size), np.uint8)
+    first_commit = packed(Commit(number=0, rows=0, lengths={}, watermarks={}), size)
     slots[0, : len(first_commit)] = np.frombuffer(first_commit, np.uint8)
     # Neither chunked nor growing: it has one place in the file for good.
     group.create_dataset(COMMITS, data=slots)
@@ -174,7 +178,7 @@ def newest_commit(group: Any) -> Commit:
 def newest_fitting(group: Any, found: list[Stream], kinds: dict[str, Any]) -> Commit:
     """The newest commit whose rows are all there. Raises :class:`StoreError` for none."""
     there = {stream.path: group[stream.path].shape[0] for stream in found}
-    for commit in newest_first(group[COMMITS][()].tobytes()):
+    for commit in newest_first(group[COMMITS][()]):
         wanted = (
             (stream.path, length_of(stream, commit.rows, commit.lengths, kinds)) for stream in found
         )

@@ -16,7 +16,7 @@ from enrgdaq.daq.store.provenance import from_lines
 
 def committed_rows(group: Any) -> int:
     """Rows that are right in all columns of an ``h5py.Group``."""
-    return newest_first(_fresh(group[COMMITS])[()].tobytes())[0].rows
+    return newest_first(_fresh(group[COMMITS])[()])[0].rows
 
 
 def read_values(group: Any, name: str) -> NDArray[Any]:

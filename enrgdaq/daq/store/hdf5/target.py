@@ -2,14 +2,14 @@
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from enrgdaq.daq.origins import Origin
-from enrgdaq.daq.store.columns import check_items, list_columns
+from enrgdaq.daq.store.columns import check_values, columns_to_check
 from enrgdaq.daq.store.hdf5.codecs import codec_attributes, filters
 from enrgdaq.daq.store.hdf5.file import HDF5File, mend
 from enrgdaq.daq.store.hdf5.group import Group, create_group
@@ -31,6 +31,17 @@ class HDF5Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path} ({self.group})"
+
+
+def check_groups(place: HDF5Place, others: Iterable[HDF5Place]) -> None:
+    """Raise :class:`StoreError` for a group that lies in another one of its file, or around it."""
+    for other in others:
+        inner, outer = sorted((place.group, other.group), key=len, reverse=True)
+        if place.path == other.path and inner.startswith(f"{outer}/"):
+            raise StoreError(
+                f"{place.path}: {inner!r} would lie among the columns of {outer!r}; use names"
+                " neither of which is the beginning of the other"
+            )
 
 
 class HDF5Files:
@@ -105,7 +116,7 @@ class HDF5Target:
         self._files = files
         self._settings = settings
         self._schema = schema
-        self._lists = list_columns(schema)
+        self._checked = columns_to_check(schema)
         self._attributes = attributes
         self._origin = origin
         self._waiting: list[Rows] = []
@@ -113,7 +124,7 @@ class HDF5Target:
 
     def check(self, body: pa.Table) -> None:
         """See :class:`StoreTarget`."""
-        check_items(body, self._lists)
+        check_values(body, self._checked)
 
     def put(self, body: pa.Table, position: Position) -> None:
         """See :class:`StoreTarget`."""

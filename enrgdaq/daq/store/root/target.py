@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from enrgdaq.daq.origins import Origin
-from enrgdaq.daq.store.columns import check_items, list_columns
+from enrgdaq.daq.store.columns import check_values, columns_to_check
 from enrgdaq.daq.store.journal import Journal, Position
 from enrgdaq.daq.store.models import DAQJobStoreConfigROOT
 from enrgdaq.daq.store.provenance import Rows, together, unseen
@@ -117,7 +117,7 @@ class ROOTTarget:
         self._rolls = rolls
         self._settings = settings
         self._schema = schema
-        self._lists = list_columns(schema)
+        self._checked = columns_to_check(schema)
         self._attributes = attributes
         self._origin = origin
         self._times = times
@@ -126,7 +126,7 @@ class ROOTTarget:
 
     def check(self, body: pa.Table) -> None:
         """See :class:`StoreTarget`."""
-        check_items(body, self._lists)
+        check_values(body, self._checked)
 
     def put(self, body: pa.Table, position: Position) -> None:
         """See :class:`StoreTarget`."""

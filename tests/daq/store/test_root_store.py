@@ -3,6 +3,8 @@
 import contextlib
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,7 +172,7 @@ def test_what_an_earlier_life_left_is_finished(store: Store) -> None:
     store.write(pa.table({"n": [1]}))
     store.job.free()
     later = Store(store.folder, finish_after_seconds=0.01)
-    while not (store.folder / "a.root").exists() or not later.job._finisher.is_idle:
+    while not (store.folder / "a.root").exists() or later.job._finisher.waiting:
         later.job.tend()
     later.close()
     assert read_table(store.folder / "a.root", "rows", NUMBERS)["n"].to_pylist() == [1]
@@ -227,6 +229,26 @@ def test_a_roll_that_cannot_be_finished_is_kept(
     finisher = Finisher(logging.getLogger("test"), FreeSpaceFloor(closed.parent, 0))
     finisher.add([closed])
     with contextlib.closing(finisher):
-        assert finisher.wait(60)
+        finisher.wait(60)
+        assert not finisher.waiting
     assert "cannot be finished, and is kept" in caplog.text
     assert journal.exists()
+
+
+def test_a_stop_without_time_says_how_to_finish_a_file(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.write(pa.table({"n": [1]}))
+    store.job.config.finish_wait_seconds = 0
+    store.close()
+    (closed,) = store.folder.glob(".*.closed")
+    (said,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert said.endswith(f"by: python -m enrgdaq.daq.store.root.finish {closed}")
+    run = [sys.executable, "-m", "enrgdaq.daq.store.root.finish"]
+    wrong = subprocess.run(
+        [*run, str(store.folder / "none")], capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 2
+    assert "none: no such folder; those to be finished end in .closed" in wrong.stderr
+    subprocess.run([*run, str(closed)], check=True)
+    assert read_table(store.folder / "a.root", "rows", NUMBERS)["n"].to_pylist() == [1]

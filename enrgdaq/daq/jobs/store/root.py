@@ -1,5 +1,6 @@
 """The ROOT store."""
 
+import shlex
 from typing import Annotated, Any, ClassVar
 
 import pyarrow as pa
@@ -132,8 +133,14 @@ class DAQJobStoreROOT(DAQJobTableStore[DAQJobStoreConfigROOT, ROOTPlace]):
             except OSError as error:
                 self.log.error("a file stays unfinished until the next start: %s", error)
             self._hand_over()
-            if not self._finisher.wait(self.config.finish_wait_seconds):
-                self.log.warning("the last files are finished at the next start")
+            self._finisher.wait(self.config.finish_wait_seconds)
+            for folder in self._finisher.waiting:
+                self.log.warning(
+                    "%s becomes a ROOT file at the next start, or at once by: python -m"
+                    " enrgdaq.daq.store.root.finish %s",
+                    folder,
+                    shlex.quote(str(folder)),
+                )
             self._finisher.close()
         super().free()
 

@@ -4,6 +4,7 @@ A process of its own: compressing must not slow the store down. It can be killed
 moment and started again; the file appears under its name whole, and the journals go after it.
 """
 
+import argparse
 import ctypes
 import errno
 import os
@@ -199,10 +200,23 @@ def outcome(folder: Path) -> Outcome:
         lock.release()
 
 
+def _asked_folder() -> Path:
+    parser = argparse.ArgumentParser(
+        prog="python -m enrgdaq.daq.store.root.finish",
+        description="Make the ROOT file of a roll that its store has closed and not finished."
+        " The store's next start does the same.",
+    )
+    parser.add_argument("folder", type=Path, help="a hidden folder that ends in .closed")
+    folder: Path = parser.parse_args().folder
+    if not folder.is_dir():
+        parser.error(f"{folder}: no such folder; those to be finished end in .closed")
+    return folder
+
+
 def main() -> int:
     """Finish the folder of the command line, or those of which each line of stdin names one."""
-    if len(sys.argv) > 1:
-        found = outcome(Path(sys.argv[1]))
+    if len(sys.argv) > 1 or sys.stdin.isatty():
+        found = outcome(_asked_folder())
         sys.stdout.write(f"{found.text}\n")
         return found.code
     parent = os.getppid()

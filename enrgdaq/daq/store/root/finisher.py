@@ -39,9 +39,9 @@ class Finisher:
         self._waiting.extend(folders)
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing is left to do."""
-        return not self._waiting
+    def waiting(self) -> list[Path]:
+        """Folders that are left to do."""
+        return list(self._waiting)
 
     def prepare(self) -> None:
         """Start the process before it is needed, so that a stop need not wait for its imports."""
@@ -65,13 +65,12 @@ class Finisher:
         else:
             self._hand_over(self._waiting[0])
 
-    def wait(self, seconds: float) -> bool:
-        """Go on until all are done, so long at most; whether they are."""
+    def wait(self, seconds: float) -> None:
+        """Go on until all are done, so long at most."""
         deadline = time.monotonic() + seconds
         while self._waiting and time.monotonic() < deadline:
             self.look()
             time.sleep(_LOOK_SECONDS)
-        return self.is_idle
 
     def close(self) -> None:
         """End the process; a roll that it is at stays as it is. Idempotent."""

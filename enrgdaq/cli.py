@@ -142,7 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     metrics.add_argument("--host", default="127.0.0.1", help="to listen on (default: 127.0.0.1)")
     metrics.add_argument("--port", type=int, default=9638, help="(default: 9638)")
     types = add("job-types", _job_types, "list the job types, or explain the keys of one")
-    types.add_argument("name", nargs="?", help="a job type")
+    types.add_argument(
+        "name", nargs="?", help="a job type, or 'supervisor' for the keys of supervisor.toml"
+    )
     types.add_argument("--toml", action="store_true", help="a commented file to start from")
     bench = commands.add_parser("bench", help=bench_command.HELP)
     bench_command.add_options(bench)
@@ -405,9 +407,13 @@ def _metrics(options: argparse.Namespace) -> int:
 
 
 def _job_types(options: argparse.Namespace) -> int:
+    from enrgdaq import explanations
     from enrgdaq.daq.registry import Registry, load_class
-    from enrgdaq.display import job_type_template, job_type_text
 
+    if options.name == "supervisor":
+        explain = explanations.supervisor_template if options.toml else explanations.supervisor_text
+        print(explain())
+        return 0
     registry = Registry(options.daq_job_config_path / "jobs")
     if options.name is None:
         for name in registry.names():
@@ -419,7 +425,8 @@ def _job_types(options: argparse.Namespace) -> int:
             print(clean(f"{name:<26} {first}"))
         return 0
     job_class = load_class(registry.find(options.name))
-    print((job_type_template if options.toml else job_type_text)(options.name, job_class))
+    text = explanations.job_type_template if options.toml else explanations.job_type_text
+    print(text(options.name, job_class))
     return 0
 
 

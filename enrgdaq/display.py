@@ -1,15 +1,11 @@
-"""Text for the terminal: status tables, explanations of job types, rings.
+"""Text for the terminal: status tables, events, rings.
 
 Nothing in it makes a terminal do anything but show it, whoever the words are from.
 """
 
 import datetime as dt
-import enum
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from enrgdaq.control.protocol import Event
 from enrgdaq.control.status import (
@@ -20,8 +16,6 @@ from enrgdaq.control.status import (
     RingStatus,
     Snapshot,
 )
-from enrgdaq.daq.base import DAQJob
-from enrgdaq.daq.config_check import describe_type, metas_of, struct_in
 from enrgdaq.errors import EnrgdaqError
 from enrgdaq.text import clean
 from enrgdaq.transport.ring import RingFile
@@ -213,118 +207,6 @@ def duration(seconds: float) -> str:
         return f"{hours} h {minutes:02d} min"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours:02d} h"
-
-
-def job_type_text(name: str, job_class: type[DAQJob]) -> str:
-    """What a job type does and which keys its file may have."""
-    lines = [name, "", *(line.rstrip() for line in _paragraph(job_class.__doc__)), "", "keys:"]
-    lines += _explain(job_class.config_type, "")
-    return "\n".join(map(clean, lines))
-
-
-def job_type_template(name: str, job_class: type[DAQJob]) -> str:
-    """A TOML file to start from: required keys open, the others as comments."""
-    lines = [f"# {line}".rstrip() for line in _paragraph(job_class.__doc__)]
-    lines += ["", f'daq_job_type = "{name}"']
-    tables: list[str] = []
-    for field in msgspec.structs.fields(job_class.config_type):
-        if field.encode_name == "daq_job_type":
-            continue
-        struct = struct_in(field.type)
-        if struct is not None:
-            tables += _template_table(field.encode_name, struct, required=field.required)
-            continue
-        lines += ["", *_template_key(field, "")]
-    return "\n".join(map(clean, lines + tables))
-
-
-def _template_table(name: str, struct: Any, *, required: bool) -> list[str]:
-    inner = msgspec.structs.fields(struct)
-    nested = [(f, struct_in(f.type)) for f in inner if struct_in(f.type) is not None]
-    if nested:
-        # A store config: the backends are tables of their own, all optional.
-        lines = ["", f"# One or more of the backends of {name}:"] if required else []
-        for field, table_type in nested:
-            lines += _template_table(f"{name}.{field.encode_name}", table_type, required=False)
-        return lines
-    mark = "" if required else "# "
-    lines = ["", f"{mark}[{name}]"]
-    for field in inner:
-        lines += _template_key(field, mark)
-    return lines
-
-
-def _template_key(field: msgspec.structs.FieldInfo, mark: str) -> list[str]:
-    text = _description(field.type)
-    comment = (
-        f"# {text} ({describe_type(field.type)})" if text else f"# {describe_type(field.type)}"
-    )
-    if field.required:
-        return [comment, f"{mark}{field.encode_name} = {_placeholder(field.type)}"]
-    default = _default(field)
-    if default is None:
-        return [
-            f"{comment}; not set by default",
-            f"# {field.encode_name} = {_placeholder(field.type)}",
-        ]
-    return [comment, f"# {field.encode_name} = {_toml(default)}"]
-
-
-def _placeholder(expected: Any) -> str:
-    """A value of the right kind that the reader is to replace."""
-    words = describe_type(expected)
-    if words.startswith(("a number", "a whole number")):
-        return "0"
-    if words.startswith("true"):
-        return "false"
-    return "[]" if words.startswith("a list") else '"..."'
-
-
-def _explain(struct: Any, prefix: str) -> list[str]:
-    lines = []
-    for field in msgspec.structs.fields(struct):
-        key = f"{prefix}{field.encode_name}"
-        default = "required" if field.required else f"default: {_toml(_default(field))}"
-        lines.append(f"  {key}: {describe_type(field.type)}; {default}")
-        text = _description(field.type)
-        if text:
-            lines.append(f"      {text}")
-        inner = struct_in(field.type)
-        if inner is not None:
-            lines += _explain(inner, f"{key}.")
-    return lines
-
-
-def _description(expected: Any) -> str:
-    return next((meta.description for meta in metas_of(expected) if meta.description), "")
-
-
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    if field.default_factory is not msgspec.NODEFAULT:
-        return field.default_factory()
-    return field.default
-
-
-def _toml(value: Any) -> str:
-    if value is None:
-        return "not set"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, enum.Enum):
-        return f'"{value.value}"'
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, msgspec.Struct):
-        return "its defaults"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
-    return str(value)
-
-
-def _paragraph(text: str | None) -> list[str]:
-    import inspect
-
-    return inspect.cleandoc(text or "").splitlines()
 
 
 def event_text(event: Event) -> str:

@@ -14,7 +14,7 @@ from enrgdaq.daq.models import (
     DAQJobStopError,
 )
 from enrgdaq.daq.watchdog import Watchdog
-from enrgdaq.errors import TransportError
+from enrgdaq.errors import CodecError, TransportError
 from enrgdaq.models import SupervisorInfo
 
 if TYPE_CHECKING:
@@ -151,7 +151,10 @@ class DAQJob:
             self._host.publish(message)
             return
         # Readers know the sender from the ring; only messages passed on carry it along.
-        message.daq_job_info = None
+        try:
+            message.daq_job_info = None
+        except AttributeError as error:
+            raise CodecError(f"publish takes messages, not {message!r:.200}") from error
         self._host.publish(message)
         message.daq_job_info = self.info
 

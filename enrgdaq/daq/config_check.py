@@ -131,7 +131,7 @@ def describe_type(expected: Any) -> str:
     # None only says that a key may be left out.
     words = " or ".join(_word(p) for p in _alternatives(expected) if p is not type(None))
     limits = ", ".join(
-        f"{sign} {limit:g}" if isinstance(limit, (int, float)) else f"{sign} {limit}"
+        f"{sign} {limit:g}" if isinstance(limit, float) else f"{sign} {limit}"
         for meta in metas_of(expected)
         for sign, limit in (
             ("at least", meta.ge),

@@ -69,12 +69,28 @@ def rows_payload(message: DAQJobMessageStoreTabular) -> Payload:
             raise CodecError(
                 f"data_columns {lengths} must fit keys {message.keys}, one length each"
             )
-    for row in message.data or ():
-        if len(row) != len(message.keys):
-            raise CodecError(f"row of {len(row)} values for {len(message.keys)} keys: {row!r:.200}")
+    if message.data is not None:
+        _check_rows(message.data, message.keys)
     payload = codec.encode_plain(PackedRows(message.data, columns))
     rows = len(message.data or ()) + (len(next(iter(columns.values()), ())) if columns else 0)
     return Payload(_ROWS, len(payload), rows, payload)
+
+
+def _check_rows(rows: Any, keys: list[str]) -> None:
+    if not isinstance(rows, list | tuple):
+        raise CodecError(
+            f"data must be a list of rows, not {type(rows).__name__}; arrays go into data_columns,"
+            " one for each key"
+        )
+    width = len(keys)
+    try:
+        for row in rows:
+            if len(row) != width:
+                raise CodecError(f"row of {len(row)} values for {width} keys: {row!r:.200}")
+    except TypeError as error:
+        raise CodecError(
+            f"data must be a list of rows, each a list of {width} values: {rows!r:.200}"
+        ) from error
 
 
 NO_PAYLOAD = Payload(RecordKind.MESSAGE, 0, 0, b"")

@@ -12,7 +12,7 @@ from enrgdaq.daq.store.models import (
     DAQJobStoreConfig,
     DAQJobStoreConfigMemory,
 )
-from enrgdaq.errors import StoreError
+from enrgdaq.errors import CodecError, StoreError
 from enrgdaq.testing import RecordingHost
 
 STORE = DAQJobStoreConfig(memory=DAQJobStoreConfigMemory())
@@ -114,3 +114,8 @@ def test_a_row_of_another_length_is_named_and_takes_no_other_with_it(
 def test_two_columns_of_one_name_are_refused_at_once(job: DAQJob) -> None:
     with pytest.raises(StoreError, match="columns t, v, v: each name may be there once"):
         job.gather_rows(STORE, ["t", "v", "v"])
+
+
+def test_what_is_no_message_is_refused_in_words(job: DAQJob) -> None:
+    with pytest.raises(CodecError, match="publish takes messages, not"):
+        job.publish({"n": 1})  # type: ignore[arg-type]

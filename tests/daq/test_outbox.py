@@ -175,6 +175,21 @@ def test_two_columns_of_one_name_are_refused(pair: Pair) -> None:
         pair.outbox.publish(message)
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ([1, 2], "each a list of 1 values"),
+        (np.ones((3, 1)), "must be a list of rows, not ndarray; arrays go into data_columns"),
+        ([[1, 2]], "row of 2 values for 1 keys"),
+    ],
+    ids=["numbers", "array", "too long"],
+)
+def test_rows_that_are_none_are_refused_in_words(pair: Pair, data: Any, reason: str) -> None:
+    message = DAQJobMessageStoreTabular(store_config=STORE, keys=["n"], data=data)
+    with pytest.raises(CodecError, match=reason):
+        pair.outbox.publish(message)
+
+
 def test_one_message_of_a_batch_is_put_aside_alone(pair: Pair, tmp_path: Path) -> None:
     reports: list[RecordSetAside] = []
     stream = MessageStream(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from enrgdaq import __version__
+from enrgdaq import set_aside as set_aside_command
 from enrgdaq import verify as verify_command
 from enrgdaq.control.attaching import add_attach_option, add_key_options, remote_address
 from enrgdaq.control.client import ControlClient
@@ -161,7 +162,8 @@ def _parser() -> argparse.ArgumentParser:
     for action in keys_command.add_options(keys):
         _add_folder(action)
         action.set_defaults(run=_keys)
-    verify_command.add_command(commands)
+    for of_files in (verify_command, set_aside_command):
+        of_files.add_command(commands)
     rings = add("rings", _rings, "list ring files that a stopped supervisor left, or discard one")
     rings.add_argument("action", choices=["list", "discard"])
     rings.add_argument("file", nargs="?", type=Path, help="for discard: the file to remove")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from enrgdaq.daq.aside_file import write_aside
 from enrgdaq.daq.counters import Counters
 from enrgdaq.daq.inbox import Inbox, Sender, Source
 from enrgdaq.daq.models import DAQJobMessage
@@ -18,8 +19,6 @@ from enrgdaq.transport.ring import Record, RecordKind, RingReader
 
 CRASHED = "this job crashed at it again and again"
 """Why a record is put aside before it is handed to the job."""
-
-_SET_ASIDE_MAGIC = b"ENRGASIDE1\n"
 
 
 class MessageStream:
@@ -138,12 +137,7 @@ class MessageStream:
         if path.exists():
             # It was passed in an earlier life that ended before its cursor had moved on.
             return
-        sizes = f"{len(record.header)} {len(record.payload)} {record.kind}\n".encode()
-        unfinished = path.with_suffix(".new")
-        unfinished.write_bytes(
-            b"".join((_SET_ASIDE_MAGIC, sizes, record.header, bytes(record.payload)))
-        )
-        unfinished.replace(path)
+        write_aside(path, record)
         self._log.error("a message from %s was put aside in %s: %s", producer, path, reason)
         self._report(RecordSetAside(ring_uuid=ring_uuid, end=record.end, path=str(path)))
 

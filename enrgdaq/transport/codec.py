@@ -45,22 +45,35 @@ def decode(data: bytes | memoryview, base: type[T]) -> T:
 
     Raises :class:`CodecError` for unknown tags, wrong types and bytes that are no message.
     """
+    tag, body = _tag_and_body(data)
+    message_type = find_type(base, tag)
+    if message_type is None:
+        raise CodecError(f"unknown message type {tag!r}: import its class in the job that reads it")
+    try:
+        decoded: T = _decoder(message_type).decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, NotImplementedError, RecursionError) as error:
+        raise CodecError(f"{tag}: {error}") from error
+    return decoded
+
+
+def decode_plain(data: bytes | memoryview) -> tuple[str, Any]:
+    """Tag and fields of a message whose class need not be known. Raises as :func:`decode`."""
+    tag, body = _tag_and_body(data)
+    try:
+        return tag, msgspec.msgpack.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise CodecError(f"{tag}: {error}") from error
+
+
+def _tag_and_body(data: bytes | memoryview) -> tuple[str, memoryview]:
     view = memoryview(data)
     if len(view) < 2:
         raise CodecError(f"{len(view)} bytes are no message")
     length = int.from_bytes(view[:2], "little")
     try:
-        tag = str(view[2 : 2 + length], "utf-8")
+        return str(view[2 : 2 + length], "utf-8"), view[2 + length :]
     except UnicodeDecodeError as error:
         raise CodecError("message tag is not UTF-8") from error
-    message_type = find_type(base, tag)
-    if message_type is None:
-        raise CodecError(f"unknown message type {tag!r}: import its class in the job that reads it")
-    try:
-        decoded: T = _decoder(message_type).decode(view[2 + length :])
-    except (msgspec.MsgspecError, UnicodeDecodeError, NotImplementedError, RecursionError) as error:
-        raise CodecError(f"{tag}: {error}") from error
-    return decoded
 
 
 def find_type(base: type[T], tag: str) -> type[T] | None:

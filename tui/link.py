@@ -290,4 +290,9 @@ def _is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         pass
+    import psutil
+
+    # Killed, it stays a zombie while whoever started it, such as this console, does not ask for it.
+    with contextlib.suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     return True

@@ -90,6 +90,22 @@ def test_a_line_that_stops_reading_costs_nothing(life: Life) -> None:
     assert console.is_as_before()
 
 
+def test_a_killed_supervisor_is_noticed_by_the_console_that_started_it(life: Life) -> None:
+    console = life.console()
+    life.goes_on()
+    os.kill(life.supervisors()[0], signal.SIGKILL)
+    console.until(lambda: b"SUPERVISOR GONE" in console.output)
+    console.until(lambda: b"Quit" in console.output)
+    console.type(b"h\r")
+    assert console.ended() == 0
+    assert b"does not run any more" in console.output
+    # Takes over and tidies up what the killed one has left.
+    again = life.console()
+    again.type(b"d")
+    assert again.ended() == 0
+    life.goes_on()
+
+
 def test_term_ends_only_a_console_that_has_attached(life: Life) -> None:
     first = life.console()
     second = life.console()

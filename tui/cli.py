@@ -91,7 +91,7 @@ def _console(options: argparse.Namespace, config: Path) -> int:
     ending = session.run(
         attachment.socket_path,
         readonly=options.readonly,
-        is_ours=attachment.started,
+        own_pid=attachment.pid if attachment.started else None,
         refresh_seconds=options.refresh_seconds,
         theme=options.theme,
     )
@@ -122,7 +122,7 @@ def _remote_console(options: argparse.Namespace, address: "RemoteAddress") -> in
     ending = session.run(
         address,
         readonly=options.readonly,
-        is_ours=False,
+        own_pid=None,
         refresh_seconds=options.refresh_seconds,
         theme=options.theme,
     )

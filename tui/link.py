@@ -87,6 +87,11 @@ class Link:
         """Whether anybody still asks."""
         return self._thread.is_alive()
 
+    @property
+    def supervisor_pid(self) -> int | None:
+        """The process that has answered last; None before the first answer."""
+        return self._run[0] or None
+
     def send(self, command: Command) -> None:
         """Have a command carried out; safe in a signal handler."""
         self._commands.put(command)

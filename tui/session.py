@@ -21,6 +21,7 @@ os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
 
 from enrgdaq.control.address import Address
 from tui.app import ConsoleApp
+from tui.contact import Contact
 from tui.decisions import Order
 from tui.link import Link
 from tui.model import Model
@@ -52,11 +53,11 @@ class Signals:
     They only note things and put an order into a queue; the link's thread sees to the rest.
     """
 
-    def __init__(self, terminal: Terminal, *, is_ours: bool) -> None:
-        """``is_ours``: acquisition was started by this console, and ends with it on SIGTERM."""
+    def __init__(self, terminal: Terminal, *, own_pid: int | None) -> None:
+        """``own_pid``: the supervisor that this console has started; ends with it on SIGTERM."""
         self.app: ConsoleApp | None = None
         self._terminal = terminal
-        self._is_ours = is_ours
+        self._own_pid = own_pid
         self._hard_end: float | None = None
 
     def install(self) -> None:
@@ -78,19 +79,26 @@ class Signals:
     def _terminate(self, number: int, _: FrameType | None) -> None:
         if self._hard_end is not None:
             self._terminal.abandon(128 + number)
-        seconds = HARD_END_SECONDS if self._is_ours else HARD_LEAVE_SECONDS
+        app = self.app
+        is_ours = app is not None and self._is_ours(app)
+        seconds = HARD_END_SECONDS if is_ours else HARD_LEAVE_SECONDS
         self._hard_end = time.monotonic() + seconds
-        if self.app is None:
-            return
-        if self._is_ours:
-            self.app.link.send(Command(Order.SHUTDOWN))
+        if app is not None and is_ours:
+            app.link.send(Command(Order.SHUTDOWN))
         else:
             # A login that ends, or somebody who tidies up consoles: what others have started is
             # not theirs to stop.
-            self._in_loop(lambda app: app.exit(Outcome.DETACHED))
+            self._in_loop(ConsoleApp.action_detach)
 
     def _interrupt(self, *_: object) -> None:
         self._in_loop(ConsoleApp.ask_how_to_leave)
+
+    def _is_ours(self, app: ConsoleApp) -> bool:
+        """Whether what runs is what this console has started."""
+        # Ours may have died, and others may have started the one that answers now.
+        if self._own_pid is None or app.model.contact is Contact.GONE:
+            return False
+        return app.link.supervisor_pid in (None, self._own_pid)
 
     def _in_loop(self, call: Callable[[ConsoleApp], None]) -> None:
         # From a thread: the handler itself runs in the loop's thread, at any point of it.
@@ -103,17 +111,17 @@ def run(
     address: Address,
     *,
     readonly: bool,
-    is_ours: bool,
+    own_pid: int | None,
     refresh_seconds: float,
     theme: Theme | None = None,
 ) -> Ending:
     """Show the console until it is left.
 
-    ``is_ours``: acquisition was started for this console. ``theme``: rather than the one it had
-    last.
+    ``own_pid``: the supervisor that was started for this console, None if it attaches to another.
+    ``theme``: rather than the one it had last.
     """
     terminal = Terminal()
-    signals = Signals(terminal, is_ours=is_ours)
+    signals = Signals(terminal, own_pid=own_pid)
     symbols = choose(os.environ, sys.stderr.encoding or "")
     memory = remembered(address)
     model = Model(symbols=symbols, readonly=readonly, view=memory.load())

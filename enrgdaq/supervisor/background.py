@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
@@ -29,6 +29,7 @@ class Attachment:
     socket_path: Path
     started: bool
     log_path: Path
+    pid: int
 
 
 def find_running(config_path: Path) -> Attachment | None:
@@ -47,7 +48,9 @@ def find_running(config_path: Path) -> Attachment | None:
             f"the supervisor called {status.id!r} on this host runs {status.config_path}, not"
             f" {config_path.resolve()}: give one of them another supervisor_id in supervisor.toml"
         )
-    return Attachment(socket_path=socket_path, started=False, log_path=Path(status.log_path))
+    return Attachment(
+        socket_path=socket_path, started=False, log_path=Path(status.log_path), pid=status.pid
+    )
 
 
 def ensure_running(
@@ -91,7 +94,8 @@ def _wait_for(
         except ControlError:
             found = None
         if found is not None:
-            return Attachment(socket_path=found.socket_path, started=True, log_path=found.log_path)
+            # Not if somebody else was quicker: ours ends then, as its name is taken.
+            return replace(found, started=found.pid == process.pid)
         if process.poll() is not None:
             words.seek(0)
             said = words.read().decode(errors="replace").strip()

@@ -28,7 +28,7 @@ WATCH = """
 import sys
 from pathlib import Path
 from tui import session
-session.run(Path(sys.argv[1]), readonly=False, is_ours=False, refresh_seconds=0.5)
+session.run(Path(sys.argv[1]), readonly=False, own_pid=None, refresh_seconds=0.5)
 """
 FLOOD = """
 from enrgdaq.daq.base import DAQJob

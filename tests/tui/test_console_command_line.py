@@ -19,6 +19,7 @@ class Attachment:
     socket_path: Path
     started: bool
     log_path: Path
+    pid: int = 77
 
 
 class Engine:

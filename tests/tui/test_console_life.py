@@ -118,6 +118,21 @@ def test_term_ends_only_a_console_that_has_attached(life: Life) -> None:
     assert first.ended() == 0
 
 
+def test_term_leaves_a_supervisor_alone_that_somebody_else_has_started_since(life: Life) -> None:
+    console = life.console()
+    life.goes_on()
+    os.kill(life.supervisors()[0], signal.SIGKILL)
+    console.until(lambda: b"SUPERVISOR GONE" in console.output)
+    console.output = b""
+    life.node.start()
+    console.until(lambda: b"ALL WELL" in console.output)
+    console.process.send_signal(signal.SIGTERM)
+    assert console.ended() == 0
+    assert b"goes on" in console.output
+    life.goes_on()
+    assert life.node.stop() == 0
+
+
 def test_term_stops_acquisition_in_order(life: Life) -> None:
     console = life.console()
     life.goes_on()

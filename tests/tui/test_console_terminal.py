@@ -13,14 +13,14 @@ from scripted_supervisor import ScriptedSupervisor, snapshot
 from terminal_driver import OnTerminal
 
 PROGRAM = """
-import fcntl, sys, termios
+import fcntl, os, sys, termios
 from pathlib import Path
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from tui import session
 ending = session.run(
     Path(sys.argv[1]),
     readonly=False,
-    is_ours="--attached" not in sys.argv,
+    own_pid=None if "--attached" in sys.argv else os.getppid(),
     refresh_seconds=0.2,
 )
 print("outcome:", ending.outcome.value, flush=True)
@@ -106,6 +106,19 @@ def test_term_ends_only_a_console_that_has_attached(
     assert b"outcome: detached" in program.output
     assert supervisor.commands == []
     assert program.is_as_before()
+
+
+def test_term_leaves_a_supervisor_alone_that_came_after_the_own_one(
+    supervisor: ScriptedSupervisor, on_terminal: Callable[..., OnTerminal]
+) -> None:
+    program = on_terminal()
+    supervisor.snapshot = snapshot(pid=os.getppid())
+    asked = supervisor.asked_snapshots
+    program.until(lambda: supervisor.asked_snapshots > asked + 2)
+    program.process.send_signal(signal.SIGTERM)
+    assert program.ended() == 0
+    assert b"outcome: detached" in program.output
+    assert supervisor.commands == []
 
 
 def test_interrupt_asks(on_terminal: Callable[..., OnTerminal]) -> None:

@@ -249,7 +249,9 @@ class JobDetails(Struct, tag=True, kw_only=True):
     config_file: str
     """Absolute path."""
     config_text: str
-    """Secrets in it are masked."""
+    """What the job runs with. Secrets in it are masked."""
+    file_has_changed: bool = False
+    """The file on disk has another text by now."""
     topics_in: list[str]
     exits: list[ExitRecord] = field(default_factory=list)
     last_errors: list[str] = field(default_factory=list)

@@ -14,6 +14,7 @@ from enrgdaq.control.protocol import AddJob, CheckJob, ReloadJob
 from enrgdaq.daq.config_check import Mistake
 from enrgdaq.daq.registry import Registry
 from enrgdaq.errors import ControlError, TransportError
+from enrgdaq.supervisor.changed_files import text_on_disk
 from enrgdaq.supervisor.check import CheckResult, JobFacts, check_together
 from enrgdaq.supervisor.check_aside import CheckAside
 from enrgdaq.supervisor.config import (
@@ -170,7 +171,7 @@ class Changes:
             return
         (file, facts), job.fallback = job.fallback, None
         with contextlib.suppress(OSError, ControlError):
-            if _text(job.file.path) == job.file.text:
+            if text_on_disk(job.file.path) == job.file.text:
                 _write(job.file.path, file.text)
         job.file, job.facts = file, facts
 
@@ -234,15 +235,11 @@ def _refuse_changed_meanwhile(path: Path, before: str | None) -> None:
     if before is None:
         return
     try:
-        now = _text(path)
+        now = text_on_disk(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ControlError(f"{path} cannot be read any more: {error}") from error
     if now != before:
         raise ControlError(f"{path} was changed by somebody else meanwhile: look at it again")
-
-
-def _text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8-sig")
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ from enrgdaq.control import protocol
 from enrgdaq.control.server import Later
 from enrgdaq.errors import ControlError
 from enrgdaq.keys import Role
+from enrgdaq.supervisor import changed_files
 from enrgdaq.supervisor.audit import AuditTrail
 from enrgdaq.supervisor.changes import Change, Changes
 from enrgdaq.supervisor.fleet import Fleet
@@ -130,17 +131,20 @@ class Commands:
 
     def _carry_out(self, request: protocol.Request, caller: protocol.Caller) -> str:
         if isinstance(request, protocol.RestartJob):
-            return self._fleet.restart(request.job)
+            return self._fleet.restart(request.job) + self._hints([request.job])
         if isinstance(request, protocol.RestartJobs):
-            return self._fleet.restart_all(request.jobs)
+            return self._fleet.restart_all(request.jobs) + self._hints(request.jobs)
         if isinstance(request, protocol.StopJob):
             return self._fleet.stop(request.job)
         if isinstance(request, protocol.StartJob):
-            return self._fleet.start(request.job)
+            return self._fleet.start(request.job) + self._hints([request.job])
         if self._state() == "stopping":
             raise ControlError("acquisition is being stopped already")
         self._stop(f"shutdown, asked for by {caller.user or 'somebody'}")
         return "stopping acquisition"
+
+    def _hints(self, names: list[str]) -> str:
+        return changed_files.hints(map(self._fleet.job, names))
 
     def _report(self, request: protocol.Request) -> protocol.Answer:
         if isinstance(request, protocol.GetLogs):

@@ -20,6 +20,7 @@ from enrgdaq.control.status import (
 )
 from enrgdaq.daq.models import DAQJobMessageStatsReport
 from enrgdaq.daq.secrets import env_names, masked_environment, masked_text
+from enrgdaq.supervisor.changed_files import has_changed
 from enrgdaq.supervisor.fleet import Fleet
 from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.logs import LogBook
@@ -193,6 +194,7 @@ class Reporter:
             job=self.job(job, self._rings.backlog()),
             config_file=str(job.file.path.absolute()),
             config_text=masked_text(job.file.text),
+            file_has_changed=has_changed(job.file),
             topics_in=[clean(topic) for topic in job.facts.topics_in],
             exits=list(job.exit_records),
             last_errors=self._book.errors_of(job.id, 20),

@@ -151,6 +151,27 @@ def test_a_job_is_restarted_with_its_file_as_it_is_now(running: Node) -> None:
     assert running.job("csv").restarts == 0
 
 
+def test_a_restart_says_that_the_file_has_changed_since(running: Node) -> None:
+    said = running.run("restart", "one")
+    assert said.returncode == 0, said.stderr
+    assert "has changed" not in said.stdout
+    running.add("one", SOURCE.format(0.01, "later.csv"))
+    hint = "configs/one.toml has changed since: 'enrgdaq reload one' takes it"
+    for arguments in (("restart", "one"), ("stop", "one"), ("start", "one")):
+        said = running.run(*arguments)
+        assert said.returncode == 0, said.stderr
+        assert (hint in said.stdout) is (arguments[0] != "stop")
+    assert running.client.job_details("one").file_has_changed
+    assert hint in running.client.restart_all(["csv", "one"])
+    running.wait_all("running")
+    assert "has changed" not in running.run("reload", "one").stdout
+    assert "has changed" not in running.client.restart("one")
+    assert not running.client.job_details("one").file_has_changed
+    running.wait_job("one", lambda job: job.state == "running")
+    (running.configs / "one.toml").unlink()
+    assert "has changed" not in running.client.restart("one")
+
+
 def test_a_new_text_is_written_when_it_is_right(running: Node) -> None:
     path = running.configs / "one.toml"
     path.chmod(0o600)

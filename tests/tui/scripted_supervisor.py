@@ -188,6 +188,7 @@ class ScriptedSupervisor:
         self.snapshot = snapshot()
         self.lines = lines(20)
         self.details_text = "daq_job_type = 'DAQJobTest'\n"
+        self.has_changed_file = False
         self.refusal = ""
         self.refusal_of_logs = ""
         self.is_mute = False
@@ -297,6 +298,7 @@ class ScriptedSupervisor:
                     job=one,
                     config_file=f"configs/{name}.toml",
                     config_text=self.details_text,
+                    file_has_changed=self.has_changed_file,
                     topics_in=["store.DAQJobStoreCSV"],
                     exits=[
                         protocol.ExitRecord(time=NOW - 600, reason="exit code 1", ran_seconds=77)

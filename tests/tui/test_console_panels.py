@@ -173,6 +173,17 @@ def test_details_follow_the_job(console: Console) -> None:
     console.drive(scenario, (100, 40))
 
 
+def test_details_say_that_the_file_has_changed_since(console: Console) -> None:
+    async def scenario(pilot: Pilots) -> None:
+        await pilot.press("enter")
+        await console.until(pilot, lambda: "configs/digitizer.toml" in console.text())
+        assert "has changed since" not in console.text()
+        console.supervisor.has_changed_file = True
+        await console.until(pilot, lambda: "'enrgdaq reload digitizer'" in console.text())
+
+    console.drive(scenario, (100, 60))
+
+
 def test_details_say_that_telemetry_was_dropped(console: Console) -> None:
     async def scenario(pilot: Pilots) -> None:
         await pilot.press("enter")

@@ -147,6 +147,9 @@ def _of_file(details: JobDetails) -> list[Line]:
     lines = [Line(), _heading("Topics that it takes")]
     lines += [Line([Span(f"   {topic}")]) for topic in details.topics_in or ["none"]]
     lines += [Line(), _heading(details.config_file)]
+    if details.file_has_changed:
+        hint = f"has changed since: 'enrgdaq reload {details.job.id}' takes it. The job runs with:"
+        lines.append(Line([Span(f"   {hint}", "warn")]))
     lines += [Line([Span(f"   {text}", "dim")]) for text in details.config_text.splitlines()]
     lines += [Line(), _heading("Environment of the process")]
     lines += [Line([Span(f"   {text}", "dim")]) for text in details.environment or ["none"]]

@@ -119,6 +119,7 @@ class Changes:
             raise ControlError(f"{path} exists already: start it by its name, without a new text")
         else:
             new = _right(job_of(path, change.text, self._registry()))
+        _refuse_mistakes(double_ids([*(job.file for job in self._fleet.jobs.values()), new]))
 
         def apply(new: JobFile, facts: JobFacts) -> str:
             if change.text is not None:

@@ -85,6 +85,7 @@ def test_a_store_added_while_running_is_owed_what_comes_from_then_on(orderly: No
         ("bad.toml", 'daq_job_type = "DAQJobTest"\ninterval_secs = 1', "unknown key"),
         ("bad.toml", "daq_job_type = ", "is not TOML"),
         ("bad.toml", 'daq_job_unique_id = "ONE"\n' + SOURCE.format(1, "b.csv"), "is also the name"),
+        ("bad.toml", 'daq_job_unique_id = "one"\n' + SOURCE.format(1, "b.csv"), "is also the name"),
         ("bad.toml", STORE, "must not write the same files"),
         ("bad.toml", "ring_size_mb = 65536\n" + SOURCE.format(1, "b.csv"), "MiB free"),
         ("one.toml", SOURCE.format(1, "b"), "is there already"),

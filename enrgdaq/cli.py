@@ -285,7 +285,9 @@ def _add(options: argparse.Namespace) -> int:
             text = file.read_bytes().decode("utf-8-sig") if is_elsewhere else None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{file}: cannot be read: {error}") from error
-        print(clean_text(client.add(file.name, text=text)))
+        if text is None and not is_here and str(file) != file.name:
+            raise ConfigurationError(f"{file}: no such file")
+        print(clean_text(client.add(file.name, text=text, origin=str(file))))
         name = next(job.id for job in client.snapshot().jobs if job.id not in known)
         return _wait(client, name, lambda state, _: state in ("running", "stopped"))
 

@@ -147,4 +147,4 @@ class FileChanges:
             self._say(str(error), "bad")
             return
         self._say(f"{path.name}: checking ...", "plain")
-        self._send(Command(Order.ADD, file=path.name, text=text))
+        self._send(Command(Order.ADD, file=str(path), text=text))

@@ -178,7 +178,7 @@ class Link:
             case Order.RELOAD:
                 return client.reload(name, text=command.text, before=command.before)
             case Order.ADD:
-                return client.add(command.file, text=command.text)
+                return client.add(Path(command.file).name, text=command.text, origin=command.file)
             case Order.SHUTDOWN:
                 return client.shutdown()
 

@@ -109,9 +109,9 @@ class ControlClient:
         """Restart a job with its file; see :class:`protocol.ReloadJob`."""
         return self._ask_for_check(protocol.ReloadJob(job=job, text=text, before=before))
 
-    def add(self, file: str, *, text: str | None = None) -> str:
+    def add(self, file: str, *, text: str | None = None, origin: str = "") -> str:
         """Start a job from a file; see :class:`protocol.AddJob`."""
-        return self._ask_for_check(protocol.AddJob(file=file, text=text))
+        return self._ask_for_check(protocol.AddJob(file=file, text=text, origin=origin))
 
     def leave(self) -> None:
         """Say that this console goes."""

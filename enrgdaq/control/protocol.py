@@ -131,6 +131,8 @@ class AddJob(Struct, tag=True, kw_only=True):
     file: FileName
     """Without its folder."""
     text: FileText | None = None
+    origin: Annotated[str, Meta(max_length=4096)] = ""
+    """The path of the file that the text is from, as the caller knows it: for messages."""
 
 
 class Leave(Struct, tag=True, kw_only=True):

@@ -8,6 +8,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from enrgdaq.control.protocol import AddJob, CheckJob, ReloadJob
@@ -118,10 +119,12 @@ class Changes:
         elif path.exists():
             raise ControlError(f"{path} exists already: start it by its name, without a new text")
         else:
-            new = _right(job_of(path, change.text, self._registry()))
+            # What is wrong with it is looked for where it is, and not where it would come to be.
+            new = _right(job_of(_origin_of(change, path), change.text, self._registry()))
         _refuse_mistakes(double_ids([*(job.file for job in self._fleet.jobs.values()), new]))
 
         def apply(new: JobFile, facts: JobFacts) -> str:
+            new = replace(new, path=path)
             if change.text is not None:
                 _write_new(path, change.text)
             try:
@@ -280,6 +283,12 @@ def _job_file_name(name: str) -> str:
             " dot, dash and underscore, in the folder of configs"
         )
     return name
+
+
+def _origin_of(change: AddJob, path: Path) -> Path:
+    """The file that a text was sent from, if it is called as its copy will be."""
+    origin = Path(change.origin)
+    return origin if origin.name == path.name else path
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -107,6 +107,26 @@ def test_a_file_with_a_mistake_adds_nothing(
     assert events(running, "refused add")
 
 
+def test_a_mistake_is_told_of_the_file_that_was_given(running: Node) -> None:
+    extra = running.folder / "extra.toml"
+    extra.write_text(SOURCE.format(0.02, "extra.csv").replace("rand_max = 9\n", ""))
+    said = running.run("add", "./extra.toml")
+    assert said.returncode != 0
+    assert "enrgdaq: extra.toml: rand_max: missing" in said.stderr
+    said = running.run("add", "sub/extra.toml")
+    assert "sub/extra.toml: no such file" in said.stderr
+    extra.write_text('daq_job_unique_id = "one"\n' + SOURCE.format(0.02, "extra.csv"))
+    said = running.run("add", str(extra))
+    assert f"{extra}: daq_job_unique_id: 'one' is also the name of the job" in said.stderr
+    extra.write_text(SOURCE.format(0.02, "extra.csv"))
+    said = running.run("add", "./extra.toml")
+    assert said.returncode == 0, said.stderr
+    # From then on it is the copy that counts.
+    details = running.client.job_details("extra")
+    assert details.config_file == str(running.configs / "extra.toml")
+    assert not details.file_has_changed
+
+
 def test_user_code_that_hangs_on_import_holds_nobody_up(running: Node) -> None:
     running.add_code(
         "slow",

@@ -165,6 +165,7 @@ def test_plus_shows_what_is_wrong_with_a_file(
     async def scenario(pilot: Pilots) -> None:
         await pilot.press("plus", *("slash" if c == "/" else c for c in str(elsewhere)), "enter")
         await console.until(pilot, lambda: "also wrong" in console.text())
+        assert console.supervisor.origins == [str(elsewhere)]
         await pilot.press("escape")
         await console.until(pilot, lambda: console.app.screen is console.app._main)
         await pilot.press("plus", *"nowhere", "slash", *"x.toml", "enter")

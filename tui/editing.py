@@ -106,6 +106,26 @@ def waiting_files(folder: Path, used: Iterable[str]) -> list[str]:
         return []
 
 
+def found_file(folder: Path, waiting: Iterable[str], name: str) -> Path:
+    """The file that somebody means who asks for a job of it.
+
+    One that waits in the folder of configs goes by its plain name; anything else counts from where
+    the console was started, as for any command, and then from the folder of configs. Raises
+    :class:`EditError`.
+    """
+    try:
+        path = Path(name).expanduser()
+        here, there = path.absolute(), folder / path
+        if name not in waiting and here.is_file():
+            return here
+        # What this account cannot see in the folder of configs, the supervisor may.
+        if path.name == name or there.is_file():
+            return there
+    except (OSError, RuntimeError) as error:
+        raise EditError(f"{name} cannot be looked for: {error}") from error
+    raise EditError(f"{name}: no such file, from where this console was started or in the configs")
+
+
 def _diff(before: str, after: str, name: str) -> list[str]:
     lines = difflib.unified_diff(
         before.splitlines(), after.splitlines(), f"{name} (now)", f"{name} (new)", lineterm="", n=2

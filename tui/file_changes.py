@@ -7,7 +7,16 @@ from typing import Any
 
 from enrgdaq.control.status import JobStatus, Snapshot
 from tui.decisions import Order
-from tui.editing import Edit, EditError, Editor, difference, edited, read_file, waiting_files
+from tui.editing import (
+    Edit,
+    EditError,
+    Editor,
+    difference,
+    edited,
+    found_file,
+    read_file,
+    waiting_files,
+)
 from tui.model import Model
 from tui.news import Command, Result
 from tui.screens.prompt import PromptScreen
@@ -62,7 +71,7 @@ class FileChanges:
         first = there[0] if len(there) == 1 else ""
         self._push(
             PromptScreen(heading, first, lambda _: None),
-            lambda name: self._add(folder, name.strip()) if name else None,
+            lambda name: self._add(folder, there, name.strip()) if name else None,
         )
 
     def heard(self, result: Result) -> bool:
@@ -137,12 +146,11 @@ class FileChanges:
             self._edits.pop(edit.job, None)
             self._say(f"{edit.job}: file left as it is", "dim")
 
-    def _add(self, folder: Path, name: str) -> None:
-        path = Path(name).expanduser()
+    def _add(self, folder: Path, there: list[str], name: str) -> None:
         try:
-            # A plain name is one of the folder of configs; anything else is sent along.
-            is_there = path.name == name or path.absolute().parent == folder
-            text = None if is_there else read_file(path)
+            path = found_file(folder, there, name)
+            # One of the folder of configs is there already; anything else is sent along.
+            text = None if path.parent.resolve() == folder else read_file(path)
         except EditError as error:
             self._say(str(error), "bad")
             return

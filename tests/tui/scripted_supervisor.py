@@ -197,7 +197,7 @@ class ScriptedSupervisor:
         self.asked_histories: list[list[str]] = []
         self.commands: list[tuple[str, str]] = []
         self.reloads: list[tuple[str, str | None, str | None]] = []
-        self.origins: list[str] = []
+        self.adds: list[protocol.AddJob] = []
         self.events = events()
         self.after_shutdown = self.close_soon
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -262,8 +262,8 @@ class ScriptedSupervisor:
             case protocol.ReloadJob(job=name, text=text, before=before):
                 self.reloads.append((name, text, before))
                 return self._judge("reload", name, text or "")
-            case protocol.AddJob(file=file, text=text, origin=origin):
-                self.origins.append(origin)
+            case protocol.AddJob(file=file, text=text):
+                self.adds.append(request)
                 return self._judge("add", file, text or "")
             case protocol.RestartJobs(jobs=names):
                 return self._command("restart group", " ".join(names))

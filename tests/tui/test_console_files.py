@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from console_driver import Console
+from console_driver import Console, type_text
 from scripted_supervisor import ScriptedSupervisor, job, jobs, snapshot
 from test_console_commands import choose, notice, settled
 from textual.pilot import Pilot
@@ -165,13 +165,43 @@ def test_plus_shows_what_is_wrong_with_a_file(
     async def scenario(pilot: Pilots) -> None:
         await pilot.press("plus", *("slash" if c == "/" else c for c in str(elsewhere)), "enter")
         await console.until(pilot, lambda: "also wrong" in console.text())
-        assert console.supervisor.origins == [str(elsewhere)]
+        assert [add.origin for add in console.supervisor.adds] == [str(elsewhere)]
         await pilot.press("escape")
         await console.until(pilot, lambda: console.app.screen is console.app._main)
         await pilot.press("plus", *"nowhere", "slash", *"x.toml", "enter")
-        assert "cannot be read" in notice(console)
+        assert "nowhere/x.toml: no such file" in notice(console)
 
     console.drive(scenario)
+
+
+def test_plus_counts_from_where_the_console_was_started_then_from_the_configs(
+    edited: Callable[[Editing], Console], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = edited(Editing())
+    home = tmp_path / "home"
+    for file in (home / "own.toml", home / "late.toml", tmp_path / "sub" / "low.toml"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("rate = 1\n")
+    (tmp_path / "late.toml").write_text("rate = 1\n")
+    monkeypatch.chdir(home)
+
+    async def scenario(pilot: Pilots) -> None:
+        for name in ("own.toml", "sub/low.toml", "late.toml", "../late.toml", "unseen.toml"):
+            await pilot.press("plus", *["backspace"] * 9)
+            await type_text(pilot, name)
+            await pilot.press("enter")
+            await console.until(pilot, lambda: not console.app._pending)
+
+    console.drive(scenario)
+    sent = [(add.file, add.text is not None, Path(add.origin)) for add in console.supervisor.adds]
+    # What lies in the folder of configs is not sent along; the last one the supervisor may see.
+    assert sent == [
+        ("own.toml", True, home / "own.toml"),
+        ("low.toml", True, tmp_path / "sub" / "low.toml"),
+        ("late.toml", False, tmp_path / "late.toml"),
+        ("late.toml", False, home / ".." / "late.toml"),
+        ("unseen.toml", False, tmp_path / "unseen.toml"),
+    ]
 
 
 def test_a_readonly_console_has_none_of_these_keys(edited: Callable[[Editing], Console]) -> None:

@@ -36,7 +36,7 @@ from tui.screens.confirm import ConfirmScreen
 from tui.screens.details import DetailsScreen
 from tui.screens.events import EventsScreen
 from tui.screens.help import HelpScreen
-from tui.screens.leave import LeaveScreen
+from tui.screens.leave import LeaveScreen, about_the_end
 from tui.screens.main import MainScreen
 from tui.screens.stopping import StoppingScreen
 from tui.theme import ALL_THEMES, THEMES, theme_for
@@ -242,8 +242,8 @@ class ConsoleApp(App[Outcome], inherit_bindings=False):
 
     def _offer_to_quit(self) -> None:
         self._said_gone = True
-        reason = self.model.reason or "Nothing has been heard of it yet."
-        self._offer("No supervisor answers", [reason], [(Outcome.GONE, "Quit")])
+        heading, facts = about_the_end(self.model, is_here=self.link.is_here)
+        self._offer(heading, facts, [(Outcome.GONE, "Quit")])
 
     def _offer(
         self, heading: str, facts: Sequence[str], choices: list[tuple[Outcome, str]]

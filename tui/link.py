@@ -5,7 +5,6 @@ interface does not collect (a stalled terminal), nothing more is asked: neither 
 """
 
 import contextlib
-import os
 import queue
 import threading
 import time
@@ -20,6 +19,7 @@ from enrgdaq.control.status import Snapshot
 from enrgdaq.errors import ControlError, ControlTimeoutError, NotRunningError
 from tui.contact import Contact
 from tui.decisions import Order
+from tui.ending import is_alive
 from tui.history import GAP_SECONDS
 from tui.incoming import cleaned, cleaned_details, named
 from tui.news import Command, LogWish, News, Result
@@ -86,6 +86,11 @@ class Link:
     def is_alive(self) -> bool:
         """Whether anybody still asks."""
         return self._thread.is_alive()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the supervisor runs on this host."""
+        return isinstance(self._address, Path)
 
     @property
     def supervisor_pid(self) -> int | None:
@@ -203,9 +208,10 @@ class Link:
             news.answered_at = self._answered_at = self._clock()
         except NotRunningError as error:
             news.contact, news.reason = Contact.GONE, clean(str(error))
+            if self.is_here and self._run[0]:
+                news.reason = "its control socket is not there any more"
         except ControlTimeoutError as error:
-            is_here = isinstance(self._address, Path)
-            if is_here and self._run[0] and not _is_alive(self._run[0]):
+            if self.is_here and self._run[0] and not is_alive(self._run[0]):
                 # Killed: its socket is still there, and nobody listens.
                 news.contact = Contact.GONE
                 news.reason = f"its process {self._run[0]} has ended"
@@ -286,18 +292,3 @@ class Link:
                 news.is_new_run = news.is_new_run or self._news.is_new_run
             self._news = news
         self._notify()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    import psutil
-
-    # Killed, it stays a zombie while whoever started it, such as this console, does not ask for it.
-    with contextlib.suppress(psutil.Error):
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    return True

@@ -7,6 +7,7 @@ from enrgdaq.control.history import ALL_TOPICS, History
 from enrgdaq.control.protocol import Event, JobDetails, LogLine
 from enrgdaq.control.status import JobStatus, Snapshot, TopicStatus
 from tui.contact import Contact
+from tui.ending import why
 from tui.health import Health, health
 from tui.news import LogWish, News
 from tui.symbols import UNICODE, Symbols
@@ -108,7 +109,12 @@ class Model:
     @property
     def health(self) -> Health:
         """What the band at the top says: never frozen."""
-        return health(self.latest, self.contact, self.reason, self.silent_seconds)
+        return health(self.latest, self.contact, self.why_gone, self.silent_seconds)
+
+    @property
+    def why_gone(self) -> str:
+        """Why nobody answers, as far as it is known."""
+        return why(self.events, self.reason) if self.contact is Contact.GONE else self.reason
 
     @property
     def wish(self) -> LogWish:

@@ -5,11 +5,14 @@ import sys
 
 import pytest
 from console_driver import Console
-from scripted_supervisor import ScriptedSupervisor
+from scripted_supervisor import ScriptedSupervisor, event, snapshot
 from textual.pilot import Pilot
 
+from tui.contact import Contact
+from tui.ending import why
+from tui.model import Model
 from tui.outcome import Outcome
-from tui.screens.leave import PATIENCE_SECONDS, LeaveScreen
+from tui.screens.leave import PATIENCE_SECONDS, LeaveScreen, about_the_end
 from tui.screens.stopping import StoppingScreen
 
 Pilots = Pilot[Outcome]
@@ -153,6 +156,38 @@ def test_a_supervisor_that_is_gone_is_said_once_and_can_be_left(console: Console
 
     console.drive(scenario)
     assert console.app.return_value is Outcome.GONE
+
+
+def test_who_has_stopped_the_supervisor_is_said(console: Console) -> None:
+    supervisor = console.supervisor
+
+    async def scenario(pilot: Pilots) -> None:
+        supervisor.events.append(event(5, "supervisor stops", "", "shutdown, asked for by alice"))
+        await console.until(pilot, lambda: console.model.events[-1].number == 5)
+        supervisor.close()
+        await console.until(pilot, lambda: isinstance(console.app.screen, LeaveScreen))
+        await console.until(
+            pilot, lambda: "SUPERVISOR GONE   shutdown, asked for by alice" in console.text()
+        )
+        assert "The supervisor detector-1 has ended" in console.text()
+        assert "its log: out/log/enrgdaq.log" in console.text()
+
+    console.drive(scenario)
+
+
+def test_what_an_earlier_run_said_of_its_end_does_not_count() -> None:
+    before = [event(1, "supervisor stops", "", "SIGTERM"), event(2, "supervisor started", "", "x")]
+    assert why(before, "its process has ended") == "its process has ended"
+    assert why([*before, event(3, "supervisor stops", "", "SIGINT")], "") == "SIGINT"
+
+
+def test_another_host_that_does_not_answer_may_not_have_ended() -> None:
+    model = Model(latest=snapshot(), contact=Contact.GONE, reason="nobody listens at tcp://x:1")
+    assert about_the_end(model, is_here=False) == ("No supervisor answers", [model.reason])
+    model.events.append(event(5, "supervisor stops", "", "SIGTERM"))
+    heading, facts = about_the_end(model, is_here=False)
+    assert heading == "The supervisor detector-1 has ended"
+    assert facts == ["SIGTERM", "its log: out/log/enrgdaq.log"]
 
 
 def test_a_killed_supervisor_is_noticed_by_its_process(supervisor: ScriptedSupervisor) -> None:

@@ -19,6 +19,16 @@ PATIENCE_SECONDS = 30.0
 STAY = "Cancel"
 
 
+def about_the_end(model: Model, *, is_here: bool) -> tuple[str, list[str]]:
+    """Heading and facts for when there is no supervisor; ``is_here``: it was one of this host."""
+    why = model.why_gone or "Nothing has been heard of it yet."
+    # Another host's may go on, with only the way to it broken, unless it has said that it stops.
+    if model.latest is None or not (is_here or why != model.reason):
+        return "No supervisor answers", [why]
+    node = model.latest.supervisor
+    return f"The supervisor {node.id} has ended", [why, f"its log: {node.log_path}"]
+
+
 class Menu(LineView):
     """What there is to know, and the ways side by side. Staying is the last, and chosen first."""
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from enrgdaq.control.protocol import Event
 
@@ -17,6 +18,14 @@ def why(events: Sequence[Event], reason: str) -> str:
         if event.what == _BEGIN:
             break
     return reason
+
+
+def events_on_disk(log_path: Path, after: int) -> list[Event]:
+    """Events after a number from the audit file beside a log; none if it cannot be read."""
+    from enrgdaq.supervisor.audit import read_events
+
+    file = log_path.with_suffix(".audit.jsonl")
+    return [event for event in read_events(file) if event.number > after]
 
 
 def is_alive(pid: int) -> bool:

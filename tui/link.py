@@ -14,12 +14,12 @@ from pathlib import Path
 from enrgdaq.control.address import Address
 from enrgdaq.control.client import ControlClient
 from enrgdaq.control.history import ALL_TOPICS
-from enrgdaq.control.protocol import CONSOLE, LONGEST_TOPIC, Logs
+from enrgdaq.control.protocol import CONSOLE, LONGEST_TOPIC, Event, Logs
 from enrgdaq.control.status import Snapshot
 from enrgdaq.errors import ControlError, ControlTimeoutError, NotRunningError
 from tui.contact import Contact
 from tui.decisions import Order
-from tui.ending import is_alive
+from tui.ending import events_on_disk, is_alive
 from tui.history import GAP_SECONDS
 from tui.incoming import cleaned, cleaned_details, named
 from tui.news import Command, LogWish, News, Result
@@ -64,6 +64,7 @@ class Link:
         self._last_line = -1
         self._last_event = -1
         self._run = (0, 0.0)
+        self._log_path: Path | None = None
         self._without_history: list[str] = []
         self._answered_at: float | None = None
         self._errands: queue.SimpleQueue[Result] = queue.SimpleQueue()
@@ -199,6 +200,7 @@ class Link:
             run = (snapshot.supervisor.pid, snapshot.supervisor.started)
             if run != self._run:
                 self._run, news.is_new_run = run, True
+                self._log_path = Path(snapshot.supervisor.log_path)
                 self._last_line = self._last_event = -1
             self._ask_history(client, news, snapshot)
             self._ask_log(client, news)
@@ -210,6 +212,7 @@ class Link:
             news.contact, news.reason = Contact.GONE, clean(str(error))
             if self.is_here and self._run[0]:
                 news.reason = "its control socket is not there any more"
+                self._take_last_events(news)
         except ControlTimeoutError as error:
             if self.is_here and self._run[0] and not is_alive(self._run[0]):
                 # Killed: its socket is still there, and nobody listens.
@@ -259,10 +262,18 @@ class Link:
             return Logs(lines=[])
 
     def _ask_events(self, client: ControlClient, news: News) -> None:
-        answer = client.events(after=self._last_event)
-        news.events = [cleaned(event) for event in answer.events]
+        self._take_events(news, client.events(after=self._last_event).events)
+
+    def _take_events(self, news: News, events: list[Event]) -> None:
+        news.events = [cleaned(event) for event in events]
         if news.events:
             self._last_event = news.events[-1].number
+
+    def _take_last_events(self, news: News) -> None:
+        """Once: what happened between the last question and the end."""
+        log_path, self._log_path = self._log_path, None
+        if log_path is not None:
+            self._take_events(news, events_on_disk(log_path, self._last_event))
 
     def _ask_details(self, client: ControlClient, news: News) -> None:
         watched = self._watched

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from console_driver import Console
 from scripted_supervisor import ScriptedSupervisor, event, snapshot
 from textual.pilot import Pilot
 
+from enrgdaq.supervisor.audit import AuditTrail
 from tui.contact import Contact
 from tui.ending import why
 from tui.model import Model
@@ -173,6 +175,26 @@ def test_who_has_stopped_the_supervisor_is_said(console: Console) -> None:
         assert "its log: out/log/enrgdaq.log" in console.text()
 
     console.drive(scenario)
+
+
+def test_an_end_between_two_questions_is_read_from_the_audit_file(
+    supervisor: ScriptedSupervisor, tmp_path: Path
+) -> None:
+    trail = AuditTrail(tmp_path / "detector-1.audit.jsonl")
+    for _ in range(4):
+        trail.note("console attached")
+    supervisor.snapshot = snapshot(log_path=str(tmp_path / "detector-1.log"))
+    console = Console(supervisor)
+
+    async def scenario(pilot: Pilots) -> None:
+        await console.until(pilot, lambda: len(console.model.events) == 4)
+        trail.note("supervisor stops", text="SIGTERM")
+        supervisor.close()
+        await console.until(pilot, lambda: "SUPERVISOR GONE   SIGTERM" in console.text())
+
+    console.drive(scenario)
+    trail.close()
+    assert [one.number for one in console.model.events] == [1, 2, 3, 4, 5]
 
 
 def test_what_an_earlier_run_said_of_its_end_does_not_count() -> None:

@@ -106,6 +106,17 @@ def test_a_killed_supervisor_is_noticed_by_the_console_that_started_it(life: Lif
     life.goes_on()
 
 
+def test_a_console_says_who_has_stopped_acquisition_elsewhere(life: Life) -> None:
+    console = life.console()
+    life.goes_on()
+    said = life.node.run("shutdown")
+    assert said.returncode == 0, said.stderr
+    console.until(lambda: b"has ended" in console.output)
+    console.until(lambda: b"shutdown, asked for by" in console.output)
+    console.type(b"h\r")
+    assert console.ended() == 0
+
+
 def test_term_ends_only_a_console_that_has_attached(life: Life) -> None:
     first = life.console()
     second = life.console()

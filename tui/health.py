@@ -1,11 +1,13 @@
 """Whether acquisition is well, in one word and one colour."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from enrgdaq.control.status import Snapshot
+from enrgdaq.control.status import JobStatus, Snapshot
 from tui import formats
 from tui.contact import Contact
 from tui.problems import GRAVE, tally
+from tui.tree import node_of
 
 LITTLE_DISK = 1e9  # bytes
 
@@ -17,6 +19,12 @@ class Health:
     level: str
     headline: str
     text: str = ""
+
+
+def _only_starts(jobs: Iterable[JobStatus]) -> bool:
+    """Whether all jobs of this node that do not run yet are in their first start."""
+    waiting = [job for job in jobs if job.state != "running" and not node_of(job.id)]
+    return bool(waiting) and all(job.state == "starting" and not job.restarts for job in waiting)
 
 
 def health(
@@ -46,7 +54,7 @@ def health(
         word = "PROBLEM" if count == 1 else "PROBLEMS"
         return Health("bad", f"{count} {word}", "; ".join(node.problems))
     running = f"{node.jobs_running} of {node.jobs_total} jobs run"
-    if node.state == "starting":
+    if node.state == "starting" or (node.state == "running" and _only_starts(snapshot.jobs)):
         return Health("info", "STARTING", running)
     if node.state != "running":
         return Health("warn", node.state.upper(), running)

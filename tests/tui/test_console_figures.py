@@ -104,6 +104,18 @@ def test_the_scale_goes_in_steps(value: float, top: float) -> None:
         ({"state": "starting"}, Contact.ANSWERED, None, "info", "STARTING"),
         ({"state": "stopping"}, Contact.ANSWERED, None, "warn", "STOPPING"),
         ({"jobs_running": 3}, Contact.ANSWERED, None, "warn", "NOT ALL JOBS RUN"),
+        (
+            {"of": [job("a", state="starting"), job("b"), job("n/c", state="stopped")]},
+            *(Contact.ANSWERED, None, "info", "STARTING"),
+        ),
+        (
+            {"of": [job("a", state="starting", restarts=1), job("b", state="starting")]},
+            *(Contact.ANSWERED, None, "warn", "NOT ALL JOBS RUN"),
+        ),
+        (
+            {"of": [job("a", state="starting"), job("b", state="stopped")]},
+            *(Contact.ANSWERED, None, "warn", "NOT ALL JOBS RUN"),
+        ),
         ({"problems": ["a"]}, Contact.SILENT, 7, "warn", "NO ANSWER FOR 7 s"),
         ({}, Contact.GONE, 7, "bad", "SUPERVISOR GONE"),
         ({}, Contact.REFUSED, None, "bad", "CANNOT READ"),

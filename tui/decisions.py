@@ -46,6 +46,12 @@ _MEANWHILE = {
     "store": "What it is owed waits in the rings; nothing is lost.",
     "monitor": "Data taking goes on.",
 }
+_MEANWHILE_OF_SEVERAL = {
+    **_MEANWHILE,
+    "source": "Until they run again nothing is taken from them.",
+    "processor": "What they are owed waits in the rings; nothing is lost.",
+    "store": "What they are owed waits in the rings; nothing is lost.",
+}
 
 
 @dataclass(frozen=True)
@@ -102,14 +108,24 @@ def plan_group(group_name: str, snapshot: Snapshot) -> Plan | str:
         if one.state == "stopping":
             return f"{one.id} is stopping: wait until it has come to rest"
     names = ", ".join(one.id for one in group)
-    taken, given = sum(one.rate_in for one in group), sum(one.rate_out for one in group)
+    taken = number(sum(one.rate_in for one in group))
+    given = number(sum(one.rate_out for one in group))
+    if len(group) == 1:
+        whom, facts = f"1 {kind}", f"it takes {taken} and gives {given} msg/s"
+        meanwhile = _MEANWHILE
+    else:
+        whom, facts = (
+            f"all {len(group)} {KINDS.get(kind, kind)}",
+            f"they take {taken} and give {given} msg/s",
+        )
+        meanwhile = _MEANWHILE_OF_SEVERAL
     return Plan(
         order=Order.RESTART_GROUP,
         job=group_name,
         processes=tuple((one.id, one.pid) for one in group),
-        question=f"Restart all {len(group)} {KINDS.get(kind, kind)}{_where(group_name)}?",
-        facts=(f"they take {number(taken)} and give {number(given)} msg/s",),
-        consequence=f"{names}. {_MEANWHILE.get(kind, '')}",
+        question=f"Restart {whom}{_where(group_name)}?",
+        facts=(facts,),
+        consequence=f"{names}. {meanwhile.get(kind, '')}",
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 from scripted_supervisor import job, snapshot
 
-from tui.decisions import Intent, Order, Plan, plan, still_fits
+from tui.decisions import Intent, Order, Plan, plan, plan_group, still_fits
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,27 @@ def test_the_question_says_what_will_happen() -> None:
     assert planned.question == "Restart csv?"
     assert planned.facts == ("pid 4242", "takes 1.23k msg/s, 4.90 MB/s", "101 MB wait for it")
     assert "nothing is lost" in planned.consequence
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "several"),
+    [
+        ("source", "nothing is taken from it.", "nothing is taken from them."),
+        ("store", "What it is owed", "What they are owed"),
+        ("monitor", "Data taking goes on.", "Data taking goes on."),
+    ],
+)
+def test_the_question_counts_the_jobs_of_a_group(kind: str, one: str, several: str) -> None:
+    listed = [job("a", kind), job("b", kind)]
+    both, alone = plan_group(kind, snapshot(listed)), plan_group(kind, snapshot(listed[:1]))
+    assert isinstance(both, Plan)
+    assert both.question == f"Restart all 2 {kind}s?"
+    assert both.facts[0].startswith("they take")
+    assert several in both.consequence
+    assert isinstance(alone, Plan)
+    assert alone.question == f"Restart 1 {kind}?"
+    assert alone.facts[0].startswith("it takes")
+    assert one in alone.consequence
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,12 @@ from enrgdaq.daq.registry import BUILT_IN, load_class
 from enrgdaq.daq.spec import ClassRef
 from enrgdaq.display import (
     duration,
-    job_type_template,
-    job_type_text,
     number,
     ring_lines,
     size,
     table,
 )
+from enrgdaq.explanations import job_type_template, job_type_text
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_the_keys_in_the_guide_are_those_of_the_console() -> None:
 
 def test_commands_that_take_no_folder_of_configs_are_named() -> None:
     text = (ROOT / "README.md").read_text()
-    found = re.search(r"and all but ([^.]*) take\s+`--daq-job-config-path", text)
+    found = re.search(r"and all but ([^.]*)\s+take\s+`--daq-job-config-path", text)
     assert found is not None
     commands = next(a for a in _parser()._actions if isinstance(a.choices, dict)).choices
     without = {
@@ -42,7 +42,7 @@ def test_commands_that_take_no_folder_of_configs_are_named() -> None:
         # What comes after `keys` takes it.
         if name != "keys" and "--daq-job-config-path" not in command.format_help()
     }
-    assert set(re.findall(r"`(\w+)`", found[1])) == without
+    assert set(re.findall(r"`([\w-]+)`", found[1])) == without
 
 
 @pytest.mark.skipif(SYSTEMD is None, reason="systemd is not installed")

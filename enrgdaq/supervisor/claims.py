@@ -24,11 +24,7 @@ def claimed(config: SupervisorConfig) -> Iterator[Places]:
     places, name = _take_name(config)
     folder = NameLock(places.out / ".supervisor.lock")
     try:
-        _acquire(
-            folder,
-            f"another supervisor writes its statistics in {places.out}",
-            "set out_dir in supervisor.toml, or start this one in another directory",
-        )
+        _take_folder(folder, places)
         yield places
     finally:
         folder.release()
@@ -52,13 +48,29 @@ def _take_name(config: SupervisorConfig) -> tuple[Places, NameLock]:
             if attempts_left:
                 time.sleep(_PAUSE_SECONDS)
                 continue
-            raise ConfigurationError(
-                f"{error.filename}: {error.strerror}; name a folder that can be written: out_dir"
-                " in supervisor.toml for files and logs, XDG_RUNTIME_DIR for sockets"
-            ) from error
+            raise _unwritable(error) from error
         except TransportError as error:
             raise ConfigurationError(str(error)) from error
     raise AssertionError("the last attempt returns or raises")
+
+
+def _take_folder(folder: NameLock, places: Places) -> None:
+    try:
+        _acquire(
+            folder,
+            f"another supervisor writes its statistics in {places.out}",
+            "set out_dir in supervisor.toml, start this one in another directory, or end the other"
+            " with 'enrgdaq shutdown'",
+        )
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def _unwritable(error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{error.filename}: {error.strerror}; name a folder that can be written: out_dir in"
+        " supervisor.toml for files and logs, XDG_RUNTIME_DIR for sockets"
+    )
 
 
 def _acquire(lock: NameLock, taken: str, mend: str) -> None:

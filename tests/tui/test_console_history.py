@@ -111,18 +111,22 @@ def test_histories_are_asked_for_a_few_at_a_time_and_again_after_a_silence(
     topics = [topic(f"topic{number:03d}", float(number), 1.0) for number in range(100)]
     supervisor.snapshot = snapshot()
     supervisor.snapshot.topics = topics
-    console = Console(supervisor, answer_seconds=0.3)
+    console = Console(supervisor)
+    asked = supervisor.asked_histories
+
+    def all_are_asked_for() -> bool:
+        return len({name for names in asked for name in names}) == 101
 
     async def scenario(pilot: Pilots) -> None:
-        await console.until(pilot, lambda: len(supervisor.asked_histories) == 3)
-        first = supervisor.asked_histories[0]
-        assert first[:2] == [ALL_TOPICS, "topic099"]
-        assert len(first) == HISTORIES_PER_PULL
-        assert len({name for names in supervisor.asked_histories for name in names}) == 101
+        await console.until(pilot, all_are_asked_for)
+        assert asked[0][:2] == [ALL_TOPICS, "topic099"]
+        assert {len(names) for names in asked} == {HISTORIES_PER_PULL, 101 % HISTORIES_PER_PULL}
         await console.refreshed(pilot)
-        assert len(supervisor.asked_histories) == 3
+        asked.clear()
+        await console.refreshed(pilot)
+        assert asked == []
         await console.fall_silent(pilot, 20)
         supervisor.is_mute = False
-        await console.until(pilot, lambda: len(supervisor.asked_histories) == 6)
+        await console.until(pilot, all_are_asked_for)
 
     console.drive(scenario)

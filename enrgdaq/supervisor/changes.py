@@ -16,8 +16,8 @@ from enrgdaq.daq.config_check import Mistake
 from enrgdaq.daq.registry import Registry
 from enrgdaq.errors import ControlError, TransportError
 from enrgdaq.supervisor.changed_files import text_on_disk
-from enrgdaq.supervisor.check import CheckResult, JobFacts, check_together
 from enrgdaq.supervisor.check_aside import CheckAside
+from enrgdaq.supervisor.check_together import check_together
 from enrgdaq.supervisor.config import (
     JOBS_FOLDER,
     SUPERVISOR_FILE,
@@ -28,6 +28,7 @@ from enrgdaq.supervisor.config import (
     job_of,
     read_job,
 )
+from enrgdaq.supervisor.facts import CheckResult, JobFacts
 from enrgdaq.supervisor.fleet import Fleet
 from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.loop import Loop

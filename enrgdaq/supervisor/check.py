@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -29,51 +28,18 @@ from enrgdaq.daq.store.names import check_redis_key, check_table_name
 from enrgdaq.daq.store.paths import check_file_path
 from enrgdaq.daq.topics import Topic
 from enrgdaq.errors import ConfigurationError, EnrgdaqError, StoreError
+from enrgdaq.supervisor.check_together import check_together
 from enrgdaq.supervisor.config import ConfigFolder, JobFile
+from enrgdaq.supervisor.facts import CheckResult, FileUse, JobFacts
 from enrgdaq.supervisor.forkserver import LARGEST_REQUEST
 from enrgdaq.supervisor.spawner import Pipes, Spawner
-from enrgdaq.transport.routes import covers
 
 LONGEST_IMPORT_SECONDS: Final = 10.0
 START_SECONDS: Final = 60.0
-_STATISTICS_JOB: Final = "DAQJobHandleStats"  # writes the same table as the supervisor
 LARGEST: Final = 200_000  # bytes; one datagram
 # A job's process gets its file in one datagram with all that it must know besides: its rings,
 # some 400 bytes each, and the records that it is to pass.
 LARGEST_CONFIG: Final = LARGEST_REQUEST - 80_000
-
-
-class FileUse(msgspec.Struct, frozen=True, kw_only=True):
-    """A file below a store's folder, and how it is written."""
-
-    store: str
-    file_path: str
-    mode: str
-
-
-class JobFacts(msgspec.Struct, kw_only=True):
-    """What the supervisor must know of a job, and only its class can say."""
-
-    unique_id: str
-    type_name: str
-    kind: str
-    """``source processor store monitor``"""
-    topics_in: list[str]
-    takes_messages: bool
-    """Whether it holds rows in rings."""
-    is_mirror: bool = False
-    """Whether its ring holds records of other nodes."""
-    may_skip: bool
-    """Whether it rather loses messages than holds producers up."""
-    stores_wanted: list[str]
-    """Topics of the stores that its config asks for."""
-    files: list["FileUse"]
-    """The files that its config asks stores to write."""
-    out_dir: str | None
-    ring_size_mb: int | None
-    use_shm: bool
-    restart_offset_seconds: float
-    stale_after_seconds: float | None
 
 
 class _Request(msgspec.Struct, kw_only=True):
@@ -81,13 +47,6 @@ class _Request(msgspec.Struct, kw_only=True):
     unique_id: str
     job_class: ClassRef
     raw: dict[str, Any]
-
-
-class CheckResult(msgspec.Struct, kw_only=True):
-    """What is known of a job after its check."""
-
-    facts: JobFacts | None = None
-    mistakes: list[Mistake] = []
 
 
 def run_check(channel: int) -> int:
@@ -332,74 +291,3 @@ def _file_uses(stores: dict[str, DAQJobStoreConfig]) -> list[FileUse]:
         for section in STORE_TYPES
         if isinstance(settings := getattr(store, section), FILE_BACKENDS)
     ]
-
-
-def _check_files(folder: ConfigFolder, facts: dict[str, JobFacts], files: dict[str, Path]) -> None:
-    """One file has one kind of writer; the supervisor's own files have none besides."""
-    folders = [(job.type_name, Path(job.out_dir)) for job in facts.values() if job.out_dir]
-    own = Path(folder.supervisor.out_dir).resolve()
-    reserved = {own / "stats.csv", own / "stats_remote.csv"}
-    seen: dict[Path, tuple[str, str, str]] = {}
-    for job in facts.values():
-        for use in job.files:
-            for store, out_dir in folders:
-                if store != use.store:
-                    continue
-                path = (out_dir / use.file_path).resolve()
-                kind = (use.store, use.mode)
-                first = seen.setdefault(path, (*kind, job.unique_id))
-                if first[:2] != kind:
-                    reason = f"is also written by {first[0]} ({first[1]}) for {files[first[2]]}"
-                elif path in reserved and job.type_name != _STATISTICS_JOB:
-                    reason = "is written by the supervisor itself"
-                else:
-                    continue
-                folder.mistakes.append(
-                    Mistake(
-                        file=str(files[job.unique_id]),
-                        key="file_path",
-                        text=f"{use.file_path!r} {reason}; choose another name",
-                    )
-                )
-    for path, (_, _, job_id) in seen.items():
-        for above in (parent for parent in path.parents if parent in seen):
-            folder.mistakes.append(
-                Mistake(
-                    file=str(files[job_id]),
-                    key="file_path",
-                    text=f"{path} lies below {above}, which is a file for {files[seen[above][2]]};"
-                    " choose another name",
-                )
-            )
-
-
-def check_together(folder: ConfigFolder, facts: dict[str, JobFacts]) -> None:
-    """Find what only shows when all jobs are seen together; it goes into the folder."""
-    files = {job.unique_id: job.path for job in folder.jobs}
-    places: dict[tuple[str, Path], str] = {}
-    for job in facts.values():
-        if job.out_dir is None:
-            continue
-        key = (job.type_name, Path(job.out_dir).resolve())
-        other = places.setdefault(key, job.unique_id)
-        if other != job.unique_id:
-            folder.mistakes.append(
-                Mistake(
-                    file=str(files[job.unique_id]),
-                    key="out_dir",
-                    text=f"{job.out_dir!r} is also the folder of {files[other]}: two"
-                    f" {job.type_name} must not write the same files",
-                )
-            )
-    _check_files(folder, facts, files)
-    taken = {topic for job in facts.values() for topic in job.topics_in}
-    # A store with a mistake of its own is there all the same: nothing is known but its type.
-    taken |= {Topic.store(job.job_class.name) for job in folder.jobs}
-    for job in facts.values():
-        for topic in job.stores_wanted:
-            if not any(covers(one, topic) for one in taken):
-                store = topic.partition(".")[2]
-                folder.warnings.append(
-                    f"{files[job.unique_id]}: nobody stores its {store} data; add a file with"
-                    f' daq_job_type = "{store}"'
-                )

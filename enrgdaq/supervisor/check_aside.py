@@ -10,13 +10,13 @@ from enrgdaq.supervisor.check import (
     LARGEST,
     LONGEST_IMPORT_SECONDS,
     START_SECONDS,
-    CheckResult,
     fork_check,
     hangs,
     request_for,
     result_of,
 )
 from enrgdaq.supervisor.config import JobFile
+from enrgdaq.supervisor.facts import CheckResult
 from enrgdaq.supervisor.loop import Loop
 from enrgdaq.supervisor.spawner import Spawner
 

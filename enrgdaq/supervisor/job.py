@@ -8,9 +8,9 @@ from typing import Final
 
 from enrgdaq.control.protocol import ExitRecord
 from enrgdaq.daq.spec import SetAside
-from enrgdaq.supervisor.check import JobFacts
 from enrgdaq.supervisor.child import Child
 from enrgdaq.supervisor.config import JobFile
+from enrgdaq.supervisor.facts import JobFacts
 from enrgdaq.supervisor.restart import Exit
 from enrgdaq.supervisor.states import Happening, JobState, after
 from enrgdaq.supervisor.stats import JobStats

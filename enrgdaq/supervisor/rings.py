@@ -20,7 +20,7 @@ from enrgdaq.daq.places import bell_path, lock_path, routes_path
 from enrgdaq.daq.spec import SourceRing
 from enrgdaq.display import size
 from enrgdaq.errors import ConfigurationError, RingFormatError, TransportError
-from enrgdaq.supervisor.check import JobFacts
+from enrgdaq.supervisor.facts import JobFacts
 from enrgdaq.supervisor.places import Places
 from enrgdaq.supervisor.ring_files import SUFFIX, UNFINISHED, copy_ring
 from enrgdaq.transport import faults

@@ -28,10 +28,11 @@ from enrgdaq.supervisor.alarms import Alarms
 from enrgdaq.supervisor.audit import AuditTrail
 from enrgdaq.supervisor.broker import BrokerProcess
 from enrgdaq.supervisor.changes import Changes
-from enrgdaq.supervisor.check import JobFacts, check_jobs
+from enrgdaq.supervisor.check import check_jobs
 from enrgdaq.supervisor.claims import claimed
 from enrgdaq.supervisor.commands import Commands
 from enrgdaq.supervisor.config import ConfigFolder, read_folder
+from enrgdaq.supervisor.facts import JobFacts
 from enrgdaq.supervisor.fleet import STOP_ORDER, Fleet
 from enrgdaq.supervisor.job import Job
 from enrgdaq.supervisor.logind import shared_memory_warning

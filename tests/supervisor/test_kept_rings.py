@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from enrgdaq.supervisor.check import JobFacts
+from enrgdaq.supervisor.facts import JobFacts
 from enrgdaq.supervisor.places import Places
 from enrgdaq.supervisor.rings import NodeRings
 from enrgdaq.transport import faults

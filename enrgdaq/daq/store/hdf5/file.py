@@ -12,7 +12,7 @@ import pyarrow as pa
 from enrgdaq.daq.store.columns import buffer_bytes
 from enrgdaq.daq.store.hdf5.codecs import CODEC_ATTRIBUTE, load_codec
 from enrgdaq.daq.store.hdf5.group import Group, cut_back, newest_commit, schema_of
-from enrgdaq.daq.store.hdf5.layout import FORMAT_ATTRIBUTE, FORMAT_VERSION
+from enrgdaq.daq.store.hdf5.layout import COMMITS, FORMAT_ATTRIBUTE, FORMAT_VERSION
 from enrgdaq.daq.store.hdf5.overlay import Overlay, redo_path
 from enrgdaq.daq.store.provenance import OriginRow
 from enrgdaq.daq.store.reserve import give_back, reserve
@@ -258,7 +258,7 @@ def schema_in(path: Path, name: str) -> pa.Schema | None:
         return None
     with _overlaid(path) as (_, file):
         for outer in _around(name):
-            if outer in file and "_commits" in file[outer]:
+            if outer in file and COMMITS in file[outer]:
                 raise ForeignFileError(f"{path}: {name} would lie among the columns of {outer}")
         if name not in file:
             return None
@@ -294,7 +294,7 @@ def _own_groups(file: Any) -> list[Any]:
     found: list[Any] = []
 
     def visit(_: str, item: Any) -> None:
-        if isinstance(item, h5py.Group) and "_commits" in item:
+        if isinstance(item, h5py.Group) and COMMITS in item:
             found.append(item)
 
     file.visititems(visit)

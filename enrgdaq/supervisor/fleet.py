@@ -153,6 +153,10 @@ class Fleet:
         """Whether a process of that kind, or of any, exists."""
         return any(j.child is not None for j in self.jobs.values() if kind in (None, j.facts.kind))
 
+    def any_running(self) -> bool:
+        """Whether a job is at work."""
+        return any(job.state is JobState.RUNNING for job in self.jobs.values())
+
     def forked(self, number: int, pid: int) -> None:
         """The forkserver says which process a request became."""
         for job in self._with_child():

@@ -228,6 +228,10 @@ class Supervisor:
                 self._rings.remove_drained()
                 self._commands.tick()
                 self._alarms.look(self._reporter.alarms())
+                self._broker.look(
+                    is_used=self._fleet.any_running(),
+                    limit_seconds=self._config.hung_after_seconds,
+                )
         return True
 
     def _stop_in_order(self) -> int:
@@ -301,6 +305,7 @@ class Supervisor:
     def _hear_telemetry(self) -> None:
         deadline = time.monotonic() + _TELEMETRY_SECONDS
         for topic, body in self._telemetry_in.receive(at_most=500):
+            self._broker.heard()
             try:
                 if topic.startswith(Topic.LOGS + "."):
                     self._take_logs(msgspec.msgpack.decode(body, type=LogBatch))

@@ -330,6 +330,21 @@ def test_supervisor_without_descriptors_starts_jobs_when_it_has_some(node: Node)
     assert node.stop() == 0
 
 
+def test_frozen_broker_is_replaced_and_statistics_go_on(node: Node) -> None:
+    node.add("test", sender())
+    node.add("csv", STORE)
+    node.configure(hung_after_seconds=3)
+    node.start()
+    node.wait_job("test", lambda job: job.messages_out > 0)
+    broker = next(p for p in node.family() if p.name() == "daq:broker")
+    broker.suspend()
+    node.wait(lambda: "the broker hangs" in node.log(), what="the verdict")
+    before = node.job("test").messages_out
+    node.wait_job("test", lambda job: job.messages_out > before)
+    assert not broker.is_running()
+    assert node.stop() == 0, node.log()
+
+
 def test_killed_broker_is_replaced_and_statistics_go_on(node: Node) -> None:
     node.add("test", sender())
     node.add("csv", STORE)

@@ -190,7 +190,9 @@ class DAQJob:
                 table.columns["t"][:] = times
                 digitizer.read_into(table.columns["adc"])  # shape (200, 1024)
 
-        The table is sent when the block is left, not at all when an exception leaves it.
+        The table is sent when the block is left, not at all when an exception leaves it. A view
+        of a part of a column that is kept beyond the block still points into the ring: what is
+        written through it then spoils what others read.
         ``units`` names the units of columns that have one. Nothing else of this job is
         published meanwhile. Waits and raises as :meth:`publish`.
         """

@@ -33,7 +33,9 @@ def claimed(config: SupervisorConfig) -> Iterator[Places]:
 
 def _take_name(config: SupervisorConfig) -> tuple[Places, NameLock]:
     """The folders and the name. The one that had them may be ending, and removes its folders."""
-    for attempts_left in reversed(range(_ATTEMPTS)):
+    attempts_left = _ATTEMPTS
+    while True:
+        attempts_left -= 1
         try:
             places = make_places(config)
             name = NameLock(places.runtime / "supervisor.lock")
@@ -51,7 +53,6 @@ def _take_name(config: SupervisorConfig) -> tuple[Places, NameLock]:
             raise _unwritable(error) from error
         except TransportError as error:
             raise ConfigurationError(str(error)) from error
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _take_folder(folder: NameLock, places: Places) -> None:

@@ -124,32 +124,36 @@ def events(options: argparse.Namespace) -> int:
     from enrgdaq.display import event_text
 
     limit = min(options.lines, MOST_LINES)
-    try:
-        client = _client(options)
-    except NotRunningError as error:
+
+    def show_last(places: "Places") -> Path:
         from enrgdaq.supervisor.audit import read_events
 
-        file = _last_run(options).audit_file
-        for event in read_events(file)[-limit:]:
+        for event in read_events(places.audit_file)[-limit:]:
             print(event_text(event))
-        raise _with_last(error, "events", file) from error
-    with client:
+        return places.audit_file
+
+    with _client_or_last(options, "events", show_last) as client:
         for event in client.events(limit=limit).events:
             print(event_text(event))
     return 0
 
 
-def _last_run(options: argparse.Namespace) -> "Places":
-    from enrgdaq.supervisor.config import supervisor_of
-    from enrgdaq.supervisor.places import known_places
+def _client_or_last(
+    options: argparse.Namespace, what: str, show_last: "Callable[[Places], Path]"
+) -> ControlClient:
+    """The running supervisor. Where there is none, what the last one left is shown before the
+    error; ``show_last`` returns the file that it is in."""
+    try:
+        return _client(options)
+    except NotRunningError as error:
+        from enrgdaq.supervisor.config import supervisor_of
+        from enrgdaq.supervisor.places import known_places
 
-    return known_places(supervisor_of(options.daq_job_config_path))
-
-
-def _with_last(error: NotRunningError, what: str, file: Path) -> NotRunningError:
-    """The error with the file that the last run left; what is in it was shown before."""
-    sys.stdout.flush()
-    return NotRunningError(f"{error}; its last {what}: {file}") if file.exists() else error
+        file = show_last(known_places(supervisor_of(options.daq_job_config_path)))
+        sys.stdout.flush()
+        if not file.exists():
+            raise
+        raise NotRunningError(f"{error}; its last {what}: {file}") from error
 
 
 def _life(client: ControlClient, job: str) -> int:
@@ -207,15 +211,14 @@ def logs(options: argparse.Namespace) -> int:
     from enrgdaq.supervisor.logs import format_line, last_lines
 
     limit = min(options.lines, MOST_LINES)
-    try:
-        client = _client(options)
-    except NotRunningError as error:
-        file = _last_run(options).log_file
+
+    def show_last(places: "Places") -> Path:
         with contextlib.suppress(FileNotFoundError):
-            for text in last_lines(file, limit, options.job):
+            for text in last_lines(places.log_file, limit, options.job):
                 print(clean(text))
-        raise _with_last(error, "log", file) from error
-    with client:
+        return places.log_file
+
+    with _client_or_last(options, "log", show_last) as client:
         answer = client.logs(limit=limit, job=options.job)
         last = 0
         while True:

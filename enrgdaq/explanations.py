@@ -19,39 +19,34 @@ def job_type_text(name: str, job_class: type[DAQJob]) -> str:
     return "\n".join(map(clean, lines))
 
 
+def job_type_template(name: str, job_class: type[DAQJob]) -> str:
+    """A TOML file to start from: required keys open, the others as comments."""
+    head = [f"# {line}".rstrip() for line in _paragraph(job_class.__doc__)]
+    return _template([*head, "", f'daq_job_type = "{name}"'], job_class.config_type)
+
+
 def supervisor_text() -> str:
     """Which keys ``supervisor.toml`` may have."""
     return "\n".join(["supervisor.toml", "", "keys:", *_explain(SupervisorConfig, "")])
 
 
 def supervisor_template() -> str:
-    """A ``supervisor.toml`` to start from: required keys open, the others as comments."""
-    fields = msgspec.structs.fields(SupervisorConfig)
-    lines = ["# supervisor.toml: one node. All other files in its folder are jobs."]
-    tables: list[str] = []
-    for field in fields:
-        struct = struct_in(field.type)
-        if struct is not None:
-            tables += _template_table(field.encode_name, struct, required=field.required)
-        else:
-            lines += ["", *_template_key(field, "")]
-    return "\n".join(map(clean, lines + tables))
+    """A ``supervisor.toml`` to start from, as :func:`job_type_template`."""
+    head = "# supervisor.toml: one node. All other files in its folder are jobs."
+    return _template([head], SupervisorConfig)
 
 
-def job_type_template(name: str, job_class: type[DAQJob]) -> str:
-    """A TOML file to start from: required keys open, the others as comments."""
-    lines = [f"# {line}".rstrip() for line in _paragraph(job_class.__doc__)]
-    lines += ["", f'daq_job_type = "{name}"']
+def _template(head: list[str], struct: type[msgspec.Struct]) -> str:
+    """Plain keys before tables, as TOML asks for."""
+    keys: list[str] = []
     tables: list[str] = []
-    for field in msgspec.structs.fields(job_class.config_type):
-        if field.encode_name == "daq_job_type":
-            continue
-        struct = struct_in(field.type)
-        if struct is not None:
-            tables += _template_table(field.encode_name, struct, required=field.required)
-            continue
-        lines += ["", *_template_key(field, "")]
-    return "\n".join(map(clean, lines + tables))
+    for field in msgspec.structs.fields(struct):
+        inner = struct_in(field.type)
+        if inner is not None:
+            tables += _template_table(field.encode_name, inner, required=field.required)
+        elif field.encode_name != "daq_job_type":
+            keys += ["", *_template_key(field, "")]
+    return "\n".join(map(clean, head + keys + tables))
 
 
 def _template_table(name: str, struct: Any, *, required: bool) -> list[str]:

@@ -51,7 +51,7 @@ def run(files: list[Path], save: Path | None) -> int:
     for path in files:
         try:
             record = read_aside(path)
-            sys.stdout.write(f"{path}\n{_in_words(record)}\n")
+            sys.stdout.write(f"{clean(str(path))}\n{_in_words(record)}\n")
             if save is not None:
                 _save(record, save)
                 sys.stdout.write(f"  saved in {save}\n")
@@ -66,7 +66,7 @@ def run(files: list[Path], save: Path | None) -> int:
 
 def _in_words(record: AsideRecord) -> str:
     # Without the messages' classes, which may be in somebody's jobs folder.
-    tag, fields = codec.decode_plain(record.header)
+    tag, fields = codec.decode_unknown(record.header)
     if isinstance(fields, dict):
         fields = {name: value for name, value in fields.items() if value is not None}
     said = msgspec.json.encode(fields).decode()
@@ -92,10 +92,7 @@ def _save(record: AsideRecord, file: Path) -> None:
 
 
 def _rows_json(payload: bytes) -> bytes:
-    try:
-        return msgspec.json.encode(msgspec.msgpack.decode(payload))
-    except msgspec.MsgspecError as error:
-        raise CodecError(f"its rows cannot be read: {error}") from error
+    return msgspec.json.encode(codec.decode_plain(payload))
 
 
 def _table(payload: bytes) -> Any:

@@ -79,6 +79,7 @@ def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         "other": b"hello",
         "negative": b"ENRGASIDE1\n-1 5 4\nhello",
         "header": b"ENRGASIDE1\n5 0 1\n\xc1\xc1\xc1\xc1\xc1",
+        "rows": b"ENRGASIDE1\n3 2 2\n\x00\x00\x80\xa1\xff",
         "table": b"ENRGASIDE1\n1 5 3\n\x80hello",
     }
     for name, data in wrong.items():

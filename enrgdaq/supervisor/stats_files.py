@@ -5,7 +5,7 @@ import datetime as dt
 import io
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class StatsFile:
 
     path: Path
     columns: Sequence[str]
-    _is_failing: bool = False
+    _is_failing: bool = field(default=False, init=False)
 
     def write(self, rows: Sequence[Sequence[Any]]) -> None:
         """Replace the file with these rows."""

@@ -16,6 +16,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 # msgspec passes on what its hooks raise for types that they do not know.
 _UNSENDABLE = (TypeError, OverflowError, NotImplementedError)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, NotImplementedError, RecursionError)
 
 
 def tag_of(message_type: type) -> str:
@@ -51,18 +52,23 @@ def decode(data: bytes | memoryview, base: type[T]) -> T:
         raise CodecError(f"unknown message type {tag!r}: import its class in the job that reads it")
     try:
         decoded: T = _decoder(message_type).decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, NotImplementedError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise CodecError(f"{tag}: {error}") from error
     return decoded
 
 
-def decode_plain(data: bytes | memoryview) -> tuple[str, Any]:
+def decode_unknown(data: bytes | memoryview) -> tuple[str, Any]:
     """Tag and fields of a message whose class need not be known. Raises as :func:`decode`."""
     tag, body = _tag_and_body(data)
+    return tag, decode_plain(body)
+
+
+def decode_plain(data: bytes | memoryview) -> Any:
+    """What :func:`encode_plain` has made. Raises :class:`CodecError`."""
     try:
-        return tag, msgspec.msgpack.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise CodecError(f"{tag}: {error}") from error
+        return msgspec.msgpack.decode(data)
+    except _UNREADABLE as error:
+        raise CodecError(f"cannot be read: {error}") from error
 
 
 def _tag_and_body(data: bytes | memoryview) -> tuple[str, memoryview]:

@@ -35,15 +35,17 @@ def with_plain_types(table: pa.Table) -> pa.Table:
     """
     for index, field in enumerate(table.schema):
         kind = field.type
-        if kind.id in _REFUSED or (kind.num_fields and _has_refused(kind)):
-            raise StoreError(f"column {field.name!r}: no store has a place for {kind}")
         if _is_wrapped(kind):
             try:
                 column = _unwrapped(table.column(index))
             except _FAULTS as error:
                 raise StoreError(f"column {field.name!r} of type {kind}: {error}") from error
-            plain = pa.field(field.name, column.type, metadata=field.metadata)
-            table = table.set_column(index, plain, column)
+            kind = column.type
+            table = table.set_column(
+                index, pa.field(field.name, kind, metadata=field.metadata), column
+            )
+        if kind.id in _REFUSED or (kind.num_fields and _has_refused(kind)):
+            raise StoreError(f"column {field.name!r}: no store has a place for {kind}")
     return table
 
 

@@ -30,8 +30,10 @@ WRAPPED = {
         [[3], [1, 2]],
     ),
 }
+UNION = pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])
 REFUSED = [
-    pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]),
+    pa.ExtensionArray.from_storage(pa.opaque(UNION.type, "union", "lab"), UNION),
+    UNION,
     pa.UnionArray.from_dense(pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array([1])]),
     pa.array([(1, 2, 3)], pa.month_day_nano_interval()),
     pa.StructArray.from_arrays([pa.RunEndEncodedArray.from_arrays([1], [5.0])], ["inner"]),
